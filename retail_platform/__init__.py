@@ -1,0 +1,1 @@
+"""RetailCorp's data platform: sources to Bronze, Silver and Gold Delta tables, as one Dagster graph."""

@@ -1,0 +1,104 @@
+"""One Dagster asset per Bronze table. Glue only: what a load does is in ``load``."""
+
+import dagster as dg
+
+from retail_platform.bronze.load import BronzeLoad, BronzeLoader
+from retail_platform.control.resource import ControlResource
+from retail_platform.extract.opening import open_reader
+from retail_platform.lakehouse.resource import LakehouseResource
+from retail_platform.lakehouse.tables import timestamp_literal
+from retail_platform.metadata.loader import Table
+from retail_platform.partitions import hour_of
+from retail_platform.steps import PREVIEW_ROWS, RETRIES, dagster_failures, preview
+
+COLUMNS_KNOWN = "columns_known"
+
+
+def bronze_key(table: Table) -> dg.AssetKey:
+    """Asset key of the Bronze table."""
+    return dg.AssetKey(["bronze", table.bronze])
+
+
+def build_bronze_asset(
+    *, table: Table, partitions_def: dg.HourlyPartitionsDefinition
+) -> dg.Definitions:
+    """The asset of one Bronze table with its check."""
+    key = bronze_key(table)
+
+    @dg.asset(
+        key=key,
+        partitions_def=partitions_def,
+        group_name=f"bronze_{table.source}",
+        kinds={"delta", table.connection.kind.split("_")[0]},
+        owners=list(table.owners),
+        description=f"{table.row.description}, as received from {table.source} each hour.",
+        metadata={"load": table.row.load, "source": table.source},
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.row.freshness),
+        retry_policy=RETRIES,
+        pool=f"source_{table.source}",
+        check_specs=[
+            dg.AssetCheckSpec(
+                COLUMNS_KNOWN,
+                asset=key,
+                partitions_def=partitions_def,
+                description="Warns when the source has columns that the contract does not know.",
+            )
+        ],
+    )
+    def _asset(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, control: ControlResource
+    ) -> dg.MaterializeResult:
+        hour = hour_of(context.partition_key)
+        with dagster_failures(), open_reader(table, control.files) as reader:
+            load = BronzeLoader(
+                table=table,
+                reader=reader,
+                lakehouse=lakehouse.lake,
+                ledger=control.ledger,
+                run_id=context.run_id,
+                engine=lakehouse.engine,
+            ).load(hour)
+        context.log.info(f"{table.bronze}: {_summary(load)}")
+        metadata: dict[str, dg.MetadataValue] = {
+            "dagster/row_count": dg.MetadataValue.int(load.counts.read),
+            "new_rows": dg.MetadataValue.int(load.counts.applied),
+            "summary": dg.MetadataValue.text(_summary(load)),
+        }
+        if load.version is not None:
+            rows = (
+                lakehouse.lake.read("bronze", table.bronze)
+                .where(f"_hour = {timestamp_literal(hour)}")
+                .limit(PREVIEW_ROWS)
+                .toArrow()
+            )
+            metadata["preview"] = preview(rows, _personal_columns(table))
+            metadata["delta_version"] = dg.MetadataValue.int(load.version)
+        return dg.MaterializeResult(metadata=metadata, check_results=[_columns_known(load)])
+
+    return dg.Definitions(assets=[_asset])
+
+
+def _personal_columns(table: Table) -> frozenset[str]:
+    renamed = {target: source for source, target in table.row.columns.items()}
+    return frozenset(renamed.get(name, name) for name in table.row.pii)
+
+
+def _summary(load: BronzeLoad) -> str:
+    if load.missed:
+        return "missed: the source was not read while this was its latest hour"
+    kind = "initial load, " if load.initial else ""
+    return f"{kind}{load.counts.read} rows read, {load.counts.applied} new"
+
+
+def _columns_known(load: BronzeLoad) -> dg.AssetCheckResult:
+    names = ", ".join(load.unknown_columns)
+    return dg.AssetCheckResult(
+        check_name=COLUMNS_KNOWN,
+        passed=not load.unknown_columns,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            f"Columns {names} are kept in Bronze; add them to the contract to see them in Silver."
+            if names
+            else "The contract knows every column of the source."
+        ),
+    )

@@ -1,0 +1,211 @@
+"""One Bronze load: the rows of a window are streamed from the source and appended in one commit.
+
+A re-run adds what its hour does not hold yet and leaves the rest as it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from retail_platform.bronze.transforms import (
+    aligned,
+    bronze_schema,
+    unknown_columns,
+    with_meta,
+    without_stored,
+)
+from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.extract.reader import SourceReader
+from retail_platform.extract.window import Window
+from retail_platform.failures import TransientFailure
+from retail_platform.lakehouse.tables import Lakehouse, timestamp_literal
+from retail_platform.metadata.loader import Table
+from retail_platform.partitions import key_of, latest_closed_hour
+
+READ_AS_OF_NOW = ("full", "snapshot", "restated")
+"""Loads that deliver the source's present: an hour that has passed cannot be read any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BronzeLoad:
+    """What one load did.
+
+    Attributes:
+        counts: Where the rows went.
+        initial: Whether this was the first load of the table.
+        missed: True where the hour was not read in time.
+        unknown_columns: Columns of the source that the contract does not know.
+        version: Version of the Bronze table afterwards; None where there is no table yet.
+    """
+
+    counts: Counts
+    initial: bool
+    missed: bool
+    unknown_columns: list[str]
+    version: int | None
+
+
+class BronzeLoader:
+    """Loads hours of one Bronze table.
+
+    Args:
+        table: The table to load.
+        reader: Its source.
+        lakehouse: The lake.
+        ledger: The load ledger.
+        run_id: Run that the ledger names.
+        engine: Name of the engine, for the ledger.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        reader: SourceReader,
+        lakehouse: Lakehouse,
+        ledger: Ledger,
+        run_id: str,
+        engine: str,
+    ) -> None:
+        self.table = table
+        self.reader = reader
+        self.lakehouse = lakehouse
+        self.ledger = ledger
+        self.run_id = run_id
+        self.engine = engine
+        self.asset = f"bronze/{table.bronze}"
+
+    def load(self, hour: datetime) -> BronzeLoad:
+        """Reads one hour.
+
+        Raises:
+            TransientFailure: the source cannot be reached, or its clock has not closed the hour.
+            PermanentFailure: the source is not what the metadata says.
+        """
+        watermark = self.table.row.watermark
+        loaded = hour in self.ledger.succeeded_hours(self.asset)
+        initial = self.table.row.load == "incremental" and not self.ledger.has_succeeded(self.asset)
+        window = Window.of_hour(
+            hour, buffer=watermark.buffer if watermark else timedelta(0), initial=initial
+        )
+        load_id = self.ledger.start(
+            asset=self.asset,
+            layer="bronze",
+            hour=hour,
+            run_id=self.run_id,
+            engine=self.engine,
+            window=window,
+        )
+        try:
+            clock = self.reader.clock()
+            if clock < window.end:
+                raise _not_closed(self.table, hour, clock)
+            latest = latest_closed_hour(clock) == hour
+            if self.table.row.load in READ_AS_OF_NOW and not latest:
+                return self._passed(load_id, hour, loaded)
+            return self._read(load_id, replace(window, latest=latest), clock)
+        except BaseException as error:
+            self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
+            raise
+
+    def _passed(self, load_id: int, hour: datetime, loaded: bool) -> BronzeLoad:
+        if loaded:
+            self.ledger.succeed(load_id, Counts(), reason="read before; its rows stay")
+        else:
+            self.ledger.miss(load_id)
+        return BronzeLoad(
+            counts=Counts(), initial=False, missed=not loaded, unknown_columns=[], version=None
+        )
+
+    def _read(self, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
+        received = self.reader.read(self.table, window)
+        self.lakehouse.ensure(
+            "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
+        )
+        version_before = self.lakehouse.version("bronze", self.table.bronze)
+        extracted_at = datetime.now(UTC)
+        stream = _Stream(
+            received,
+            schema=self.lakehouse.schema("bronze", self.table.bronze),
+            stored=self._stored_hashes(window.hour),
+            hour=window.hour,
+            extracted_at=extracted_at,
+        )
+        commit = self.lakehouse.append("bronze", self.table.bronze, stream.reader())
+        counts = Counts(
+            read=stream.read, unchanged=stream.read - stream.appended, applied=stream.appended
+        )
+        self.ledger.succeed(
+            load_id,
+            counts,
+            source_clock=clock,
+            extracted_min=extracted_at,
+            extracted_max=extracted_at,
+            target_version_before=version_before,
+            target_version_after=commit.version,
+            bytes=commit.bytes_added,
+            reason="initial" if window.initial else None,
+        )
+        return BronzeLoad(
+            counts=counts,
+            initial=window.initial,
+            missed=False,
+            unknown_columns=unknown_columns(received.schema.names, _expected_columns(self.table)),
+            version=commit.version,
+        )
+
+    def _stored_hashes(self, hour: datetime) -> pa.Array:
+        rows = (
+            self.lakehouse.read("bronze", self.table.bronze)
+            .where(f"_hour = {timestamp_literal(hour)}")
+            .select("_row_hash")
+        )
+        return rows.toArrow().column("_row_hash").combine_chunks().cast(pa.string())
+
+
+class _Stream:
+    """A pass over received batches that counts them while they flow into the commit."""
+
+    def __init__(
+        self,
+        received: pa.RecordBatchReader,
+        *,
+        schema: pa.Schema,
+        stored: pa.Array,
+        hour: datetime,
+        extracted_at: datetime,
+    ) -> None:
+        self.received = received
+        self.schema = schema
+        self.stored = stored
+        self.hour = hour
+        self.extracted_at = extracted_at
+        self.read = 0
+        self.appended = 0
+
+    def reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self.schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.received:
+            self.read += batch.num_rows
+            new = without_stored(
+                with_meta(batch, hour=self.hour, extracted_at=self.extracted_at), self.stored
+            )
+            self.appended += new.num_rows
+            yield aligned(new, self.schema)
+
+
+def _expected_columns(table: Table) -> list[str]:
+    renamed = {target: source for source, target in table.row.columns.items()}
+    return [renamed.get(column.name, column.name) for column in table.contract.columns]
+
+
+def _not_closed(table: Table, hour: datetime, clock: datetime) -> TransientFailure:
+    return TransientFailure(
+        f"bronze.{table.bronze}, hour {key_of(hour)}: the source's clock says {clock:%Y-%m-%d %H:%M:%S} "
+        "UTC, so the hour is not closed yet and reading it would cut it short. It is tried again; "
+        "if the clock is wrong, set connection.clock_query of the source."
+    )

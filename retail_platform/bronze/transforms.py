@@ -1,0 +1,111 @@
+"""What Bronze adds to a received batch: the hour, when it was read, and a hash of the row.
+
+Pure Arrow: no engine, no Dagster, no files. The meta columns are fixed here and nowhere else.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+FILE_FIELDS = (pa.field("_file", pa.string()), pa.field("_line", pa.int64()))
+META_FIELDS = (
+    pa.field("_hour", TIMESTAMP),
+    pa.field("_extracted_at", TIMESTAMP),
+    pa.field("_row_hash", pa.string()),
+)
+HASH_BYTES = 16
+SEPARATOR = "\x1f"
+
+
+def bronze_schema(received: pa.Schema) -> pa.Schema:
+    """Schema of the Bronze table of a source that delivers ``received``."""
+    fields = [field.with_nullable(True) for field in received]
+    return pa.schema([*fields, *META_FIELDS])
+
+
+def with_meta(batch: pa.RecordBatch, *, hour: datetime, extracted_at: datetime) -> pa.RecordBatch:
+    """Adds the meta columns.
+
+    Args:
+        batch: Rows as received.
+        hour: Partition hour, aware UTC.
+        extracted_at: When this load began to read, aware UTC: equal for all of its rows.
+
+    Returns:
+        The batch's columns followed by ``_hour``, ``_extracted_at`` and ``_row_hash``.
+    """
+    rows = batch.num_rows
+    return pa.RecordBatch.from_arrays(
+        [
+            *batch.columns,
+            pa.repeat(pa.scalar(hour, TIMESTAMP), rows),
+            pa.repeat(pa.scalar(extracted_at, TIMESTAMP), rows),
+            row_hashes(batch),
+        ],
+        schema=bronze_schema(batch.schema),
+    )
+
+
+def row_hashes(batch: pa.RecordBatch) -> pa.Array:
+    """BLAKE2b-128 of each row, as 32 hexadecimal digits.
+
+    Every part carries its column name and its length, so that neither moving text between columns
+    nor a separator inside a text makes two rows equal; NULL differs from the empty text. Columns
+    enter sorted by name: their order in the source does not matter, and an added column that is
+    NULL leaves the hash of old rows as it was.
+    """
+    if batch.num_rows == 0:
+        return pa.array([], pa.string())
+    parts = [
+        _part(name, batch.column(name))
+        for name in sorted(batch.schema.names)
+        if batch.column(name).null_count < batch.num_rows
+    ]
+    if not parts:
+        empty = hashlib.blake2b(b"", digest_size=HASH_BYTES).hexdigest()
+        return pa.array([empty] * batch.num_rows, pa.string())
+    joined = pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement="")
+    return pa.array(
+        [_digest(value) for value in joined.cast(pa.binary()).to_pylist()], pa.string()
+    )
+
+
+def _part(name: str, column: pa.Array) -> pa.Array:
+    text = column.cast(pa.string())
+    length = pc.binary_length(text).cast(pa.string())
+    return pc.binary_join_element_wise(name, length, text, SEPARATOR)
+
+
+def _digest(value: bytes) -> str:
+    return hashlib.blake2b(value, digest_size=HASH_BYTES).hexdigest()
+
+
+def without_stored(batch: pa.RecordBatch, stored: pa.Array) -> pa.RecordBatch:
+    """The rows of a batch whose ``_row_hash`` is not among ``stored``."""
+    if len(stored) == 0:
+        return batch
+    known = pc.is_in(batch.column("_row_hash"), value_set=stored)
+    return batch.filter(pc.invert(known))
+
+
+def aligned(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in the stored table's column order, missing columns as NULL."""
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def unknown_columns(received: Sequence[str], expected: Sequence[str]) -> list[str]:
+    """Received columns that no contract column takes, technical ones left out, sorted."""
+    wanted = {name.lower() for name in expected}
+    return sorted(
+        name for name in received if not name.startswith("_") and name.lower() not in wanted
+    )

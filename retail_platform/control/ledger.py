@@ -1,0 +1,319 @@
+"""The load ledger: one row per asset, hour and attempt, and the balance that each must keep.
+
+Belongs here: starting and closing loads, and what others ask about them. Not here: what a load
+does (Bronze, Silver, Gold), and how its rows are counted.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypedDict, Unpack
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from retail_platform.control.models import Status, loads
+from retail_platform.control.redaction import redact
+from retail_platform.extract.window import Window
+from retail_platform.failures import PermanentFailure, TransientFailure
+
+MISSED_REASON = "missed"
+ABANDONED = "abandoned: the process ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Where each row that a load read has gone, plus two counts outside of the balance.
+
+    Attributes:
+        read: Rows received.
+        rejected: Rows that could not be taken in at all.
+        quarantined: Rows set aside with their reasons.
+        duplicates: Rows beaten by another row of the same key in the same batch.
+        stale: Rows older than what the target holds.
+        unchanged: Rows equal to what the target holds.
+        applied: Rows that changed the target.
+        swept: Target rows that became tombstones; not part of what was read.
+        inferred: Inferred members added; not part of what was read.
+    """
+
+    read: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    stale: int = 0
+    unchanged: int = 0
+    applied: int = 0
+    swept: int = 0
+    inferred: int = 0
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The parts that must add up to `read`."""
+        names = ("rejected", "quarantined", "duplicates", "stale", "unchanged", "applied")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row read is accounted for exactly once."""
+        return self.read == sum(self.parts.values()) and min(asdict(self).values()) >= 0
+
+
+class LoadFacts(TypedDict, total=False):
+    """What a load may report beside its counts."""
+
+    source_clock: datetime | None
+    target_rows_before: int | None
+    target_rows_after: int | None
+    target_version_before: int | None
+    target_version_after: int | None
+    bytes: int | None
+    watermark_max: datetime | None
+    extracted_min: datetime | None
+    extracted_max: datetime | None
+    schema_version: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRow:
+    """One row of the ledger, as stored. Timestamps are aware UTC, `seconds` is wall time."""
+
+    id: int
+    asset: str
+    layer: str
+    hour: datetime
+    attempt: int
+    run_id: str
+    engine: str
+    window_start: datetime | None
+    window_end: datetime | None
+    initial: bool
+    source_clock: datetime | None
+    status: Status
+    read: int
+    rejected: int
+    quarantined: int
+    duplicates: int
+    stale: int
+    unchanged: int
+    applied: int
+    swept: int
+    inferred: int
+    target_rows_before: int | None
+    target_rows_after: int | None
+    target_version_before: int | None
+    target_version_after: int | None
+    bytes: int | None
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+    watermark_max: datetime | None
+    extracted_min: datetime | None
+    extracted_max: datetime | None
+    schema_version: int | None
+    error: str | None
+    reason: str | None
+
+
+class Ledger:
+    """The ledger in one control database; safe to share between threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Use the database behind an engine of `open_control`."""
+        self._engine = engine
+        self._reader = engine.execution_options(read_only=True)
+
+    def start(
+        self,
+        *,
+        asset: str,
+        layer: str,
+        hour: datetime,
+        run_id: str,
+        engine: str,
+        window: Window | None,
+    ) -> int:
+        """Open a load: a RUNNING row whose attempt is one more than the last one's.
+
+        A row of the same asset and hour that still says RUNNING is closed as a failure: its process
+        is gone, or is about to find out that it lost its place.
+
+        Returns:
+            The load's id, for `succeed`, `fail` and `miss`.
+
+        Raises:
+            TransientFailure: Another process opened the same asset and hour at the same moment.
+        """
+        now = datetime.now(UTC)
+        same = (loads.c.asset == asset) & (loads.c.hour == hour)
+        try:
+            with self._engine.begin() as connection:
+                for old in connection.execute(
+                    sa.select(loads.c.id, loads.c.started_at).where(
+                        same, loads.c.status == Status.RUNNING
+                    )
+                ).all():
+                    connection.execute(
+                        sa.update(loads)
+                        .where(loads.c.id == old.id)
+                        .values(
+                            _closing(old.started_at, now, Status.FAILURE) | {"error": ABANDONED}
+                        )
+                    )
+                last = connection.scalar(sa.select(sa.func.max(loads.c.attempt)).where(same))
+                result = connection.execute(
+                    sa.insert(loads).values(
+                        asset=asset,
+                        layer=layer,
+                        hour=hour,
+                        attempt=(last or 0) + 1,
+                        run_id=run_id,
+                        engine=engine,
+                        window_start=window.start if window else None,
+                        window_end=window.end if window else None,
+                        initial=window.initial if window else False,
+                        status=Status.RUNNING,
+                        started_at=now,
+                    )
+                )
+        except IntegrityError as error:
+            raise TransientFailure(
+                f"{asset}, hour {hour.isoformat()}: another process opened the same load at the "
+                "same moment; let it finish, then run this one again"
+            ) from error
+        return int(result.inserted_primary_key[0])
+
+    def succeed(self, load_id: int, counts: Counts, **facts: Unpack[LoadFacts]) -> None:
+        """Close a load as SUCCESS, provided that its counts balance.
+
+        Args:
+            load_id: The load, as `start` gave it.
+            counts: Where the rows went.
+            facts: Further columns of the row.
+
+        Raises:
+            PermanentFailure: ``read`` differs from the sum of its parts (the row is then closed as
+                FAILURE), or the load is no longer RUNNING.
+        """
+        unknown = set(facts) - set(LoadFacts.__annotations__)
+        if unknown:
+            raise TypeError(f"unknown load facts: {', '.join(sorted(unknown))}")
+        if not counts.balanced:
+            parts = ", ".join(f"{name} {count:,}" for name, count in counts.parts.items())
+            row = self._row(load_id)
+            message = (
+                f"{row.asset}, hour {row.hour.isoformat()}: the ledger does not balance: "
+                f"read {counts.read:,}, but its parts add up to {sum(counts.parts.values()):,} "
+                f"({parts}); this is a fault of the load's counting, not of the data: report it"
+            )
+            self.fail(load_id, message, counts)
+            raise PermanentFailure(message)
+        self._close(load_id, Status.SUCCESS, {**asdict(counts), **facts})
+
+    def fail(self, load_id: int, error: str, counts: Counts | None = None) -> None:
+        """Close a load as FAILURE; a load that already is a failure keeps its first error.
+
+        Args:
+            load_id: The load, as `start` gave it.
+            error: What went wrong; secrets are taken out of it.
+            counts: Counts as far as they are known.
+        """
+        if self._row(load_id).status is Status.FAILURE:
+            return
+        values = asdict(counts) if counts else {}
+        self._close(load_id, Status.FAILURE, {**values, "error": redact(error)})
+
+    def miss(self, load_id: int) -> None:
+        """Close a load as SUCCESS with no rows and the reason ``missed``.
+
+        For an hour of a snapshot or full table that was not read while it was the latest one: what
+        the source held then can no longer be known.
+        """
+        self._close(load_id, Status.SUCCESS, {**asdict(Counts()), "reason": MISSED_REASON})
+
+    def succeeded_hours(self, asset: str, *, include_missed: bool = False) -> list[datetime]:
+        """Hours (aware UTC, ascending) with at least one SUCCESS; missed ones only if asked."""
+        query = sa.select(loads.c.hour).distinct().where(_succeeded(asset, include_missed))
+        with self._reader.connect() as connection:
+            return list(connection.scalars(query.order_by(loads.c.hour)))
+
+    def has_succeeded(self, asset: str, *, other_than: datetime | None = None) -> bool:
+        """Whether any hour (except ``other_than``) was loaded; missed hours do not count."""
+        query = sa.select(loads.c.id).where(_succeeded(asset, include_missed=False)).limit(1)
+        if other_than is not None:
+            query = query.where(loads.c.hour != other_than)
+        with self._reader.connect() as connection:
+            return connection.scalar(query) is not None
+
+    def max_extracted(self, asset: str) -> datetime | None:
+        """The greatest ``extracted_max`` of the asset's successful loads; None without any."""
+        query = sa.select(loads.c.extracted_max).where(
+            _succeeded(asset, include_missed=False), loads.c.extracted_max.is_not(None)
+        )
+        with self._reader.connect() as connection:
+            return connection.scalar(query.order_by(loads.c.extracted_max.desc()).limit(1))
+
+    def loads(
+        self,
+        *,
+        asset: str | None = None,
+        since: datetime | None = None,
+        status: Status | str | None = None,
+    ) -> list[LoadRow]:
+        """Rows of the ledger in the order in which they started.
+
+        Args:
+            asset: Only this asset's.
+            since: Only those that started at or after this moment (aware).
+            status: Only those that stand so.
+        """
+        query = sa.select(loads).order_by(loads.c.started_at, loads.c.id)
+        if asset is not None:
+            query = query.where(loads.c.asset == asset)
+        if since is not None:
+            query = query.where(loads.c.started_at >= since)
+        if status is not None:
+            query = query.where(loads.c.status == Status(status))
+        with self._reader.connect() as connection:
+            return [_load_row(row) for row in connection.execute(query)]
+
+    def _row(self, load_id: int) -> LoadRow:
+        with self._reader.connect() as connection:
+            row = connection.execute(sa.select(loads).where(loads.c.id == load_id)).one_or_none()
+        if row is None:
+            raise PermanentFailure(f"load {load_id}: not in the ledger; start the load first")
+        return _load_row(row)
+
+    def _close(self, load_id: int, status: Status, values: dict[str, Any]) -> None:
+        row = self._row(load_id)
+        now = datetime.now(UTC)
+        with self._engine.begin() as connection:
+            closed = connection.execute(
+                sa.update(loads)
+                .where(loads.c.id == load_id, loads.c.status == Status.RUNNING)
+                .values(_closing(row.started_at, now, status) | values)
+            ).rowcount
+        if not closed:
+            row = self._row(load_id)
+            raise PermanentFailure(
+                f"{row.asset}, hour {row.hour.isoformat()}, attempt {row.attempt}: to be closed as "
+                f"{status}, but it is already {row.status} ({row.error or row.reason or 'closed'});"
+                " a later attempt has taken its place: let one run at a time load an hour"
+            )
+
+
+def _succeeded(asset: str, include_missed: bool) -> sa.ColumnElement[bool]:
+    condition = (loads.c.asset == asset) & (loads.c.status == Status.SUCCESS)
+    if include_missed:
+        return condition
+    return condition & (sa.func.coalesce(loads.c.reason, "") != MISSED_REASON)
+
+
+def _closing(started_at: datetime, now: datetime, status: Status) -> dict[str, Any]:
+    seconds = max((now - started_at).total_seconds(), 0.0)
+    return {"status": status, "finished_at": now, "seconds": seconds}
+
+
+def _load_row(row: sa.Row[Any]) -> LoadRow:
+    values = dict(row._mapping)
+    return LoadRow(**{**values, "status": Status(values["status"])})

@@ -1,0 +1,140 @@
+"""The control database's tables (SQLAlchemy Core). Migrations build them; no queries here."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Status(StrEnum):
+    """How one attempt to load one asset's hour stands."""
+
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    BLOCKED = "BLOCKED"
+    MISSED = "MISSED"
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """Aware UTC in and out, on databases that store naive timestamps (SQLite) too."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse naive values: their zone would be a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive timestamp {value.isoformat()}: expected an aware one, in UTC")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ANN401
+        """Return aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite numbers rows by itself only for a primary key of the type INTEGER.
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0"))
+
+
+loads = sa.Table(
+    "loads",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("asset", sa.String(200), nullable=False),
+    sa.Column("layer", sa.String(20), nullable=False),
+    sa.Column("hour", UtcDateTime, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(100), nullable=False),
+    sa.Column("engine", sa.String(20), nullable=False),
+    sa.Column("window_start", UtcDateTime),
+    sa.Column("window_end", UtcDateTime),
+    sa.Column("initial", sa.Boolean, nullable=False),
+    sa.Column("source_clock", UtcDateTime),
+    sa.Column("status", sa.String(20), nullable=False),
+    _count("read"),
+    _count("rejected"),
+    _count("quarantined"),
+    _count("duplicates"),
+    _count("stale"),
+    _count("unchanged"),
+    _count("applied"),
+    _count("swept"),
+    _count("inferred"),
+    sa.Column("target_rows_before", sa.BigInteger),
+    sa.Column("target_rows_after", sa.BigInteger),
+    sa.Column("target_version_before", sa.BigInteger),
+    sa.Column("target_version_after", sa.BigInteger),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("seconds", sa.Float),
+    sa.Column("watermark_max", UtcDateTime),
+    sa.Column("extracted_min", UtcDateTime),
+    sa.Column("extracted_max", UtcDateTime),
+    sa.Column("schema_version", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.CheckConstraint(
+        "status IN ('RUNNING', 'SUCCESS', 'FAILURE', 'BLOCKED', 'MISSED')", name="status"
+    ),
+    sa.UniqueConstraint("asset", "hour", "attempt"),
+    sa.Index(None, "asset", "status"),
+    sa.Index(None, "started_at"),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("table", sa.String(200), nullable=False),
+    sa.Column("path", sa.String(1000), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("hour", UtcDateTime, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("registered_at", UtcDateTime, nullable=False),
+    sa.Column("superseded_at", UtcDateTime),
+    sa.Index(None, "table", "sha256"),
+    # One path has one current content; older contents stay as history.
+    sa.Index(
+        "uq_files_current_path",
+        "table",
+        "path",
+        unique=True,
+        sqlite_where=sa.text("superseded_at IS NULL"),
+        postgresql_where=sa.text("superseded_at IS NULL"),
+    ),
+)
+
+schema_versions = sa.Table(
+    "schema_versions",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("table", sa.String(200), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("schema_hash", sa.String(64), nullable=False),
+    sa.Column("schema_json", sa.Text, nullable=False),
+    sa.Column("first_seen", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("table", "version"),
+    sa.UniqueConstraint("table", "schema_hash"),
+)

@@ -1,0 +1,99 @@
+"""The lake as a Dagster resource: one engine and one session a run, shared by all of its steps."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from retail_platform.lakehouse.engine import EngineSession, open_engine
+from retail_platform.lakehouse.tables import Lakehouse
+from retail_platform.metadata.loader import load_catalog
+from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
+from retail_platform.settings import Engine, Settings
+from retail_platform.silver.standardise import silver_schema
+
+
+class LakehouseResource(dg.ConfigurableResource):
+    """Opens the engine at the start of a run and makes every table known to SQL.
+
+    Silver and quarantine tables that do not exist yet are created empty, so that each part of the
+    graph can run alone.
+
+    Attributes:
+        lake_url: Root of the lake.
+        catalog: Folder of the metadata.
+        engine: Name of the engine: ``embedded`` or ``spark``.
+        engine_url: ``sc://`` URL of a running server; empty starts an own engine.
+    """
+
+    lake_url: str
+    catalog: str
+    engine: str = Engine.EMBEDDED.value
+    engine_url: str = ""
+
+    _session: EngineSession | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "LakehouseResource":
+        """The resource that the settings describe."""
+        return cls(
+            lake_url=settings.lake_url,
+            catalog=str(settings.catalog),
+            engine=settings.engine.value,
+            engine_url=settings.engine_url or "",
+        )
+
+    @contextmanager
+    def yield_for_execution(
+        self, context: dg.InitResourceContext
+    ) -> Generator["LakehouseResource", None, None]:
+        """Opens engine and session for one run."""
+        with self.opened():
+            yield self
+
+    @contextmanager
+    def opened(self) -> Generator["LakehouseResource", None, None]:
+        """The same outside of Dagster."""
+        with open_engine(Engine(self.engine), self.engine_url or None) as session:
+            self._session = session
+            self.refresh_catalog()
+            try:
+                yield self
+            finally:
+                self._session = None
+
+    def refresh_catalog(self) -> None:
+        """Creates missing Silver tables and registers every table that exists."""
+        lake = self.lake
+        for table in load_catalog(Path(self.catalog)).tables:
+            lake.ensure("silver", table.entity, silver_schema(table))
+            lake.register("silver", table.entity)
+            lake.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
+            lake.register("quarantine", table.entity)
+        lake.spark.sql("CREATE DATABASE IF NOT EXISTS gold")
+        for name in lake.tables("gold"):
+            lake.register("gold", name)
+
+    @property
+    def session(self) -> EngineSession:
+        """The open session."""
+        if self._session is None:
+            raise RuntimeError("the lakehouse is not open: use it inside a run or `opened()`")
+        return self._session
+
+    @property
+    def lake(self) -> Lakehouse:
+        """Tables of the lake through the open session."""
+        return Lakehouse(self.session.spark, self.lake_url)
+
+    @property
+    def remote_url(self) -> str:
+        """``sc://`` URL that joins the open session from another process."""
+        return self.session.remote_url
+
+    @property
+    def gold_root(self) -> str:
+        """Location of the Gold tables."""
+        return f"{self.lake_url}/gold"

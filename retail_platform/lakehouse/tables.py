@@ -1,0 +1,241 @@
+"""The lake's tables: names, locations, and the few verbs through which every write goes.
+
+Counts of a write come from its Delta commit, whatever the engine. What a load means is not known
+here; that belongs to ``bronze`` and ``silver``.
+"""
+
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.schema import Field as DeltaField
+from pyspark.sql.connect.dataframe import DataFrame
+from pyspark.sql.connect.session import SparkSession
+
+from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.types import sql_type
+
+Layer = Literal["bronze", "silver", "quarantine", "gold"]
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "quarantine", "gold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """What one write did, as its Delta commit tells.
+
+    Attributes:
+        version_before: Version that the table had; -1 for a new one.
+        version: Version after the write; equal to ``version_before`` where nothing was written.
+        inserted: Rows inserted.
+        updated: Rows updated.
+        deleted: Rows deleted.
+        bytes_added: Bytes of new data files.
+    """
+
+    version_before: int
+    version: int
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    bytes_added: int = 0
+
+
+class Lakehouse:
+    """Tables of one lake, read and written through one session.
+
+    Args:
+        spark: Open Spark Connect session.
+        root: Lake root: a local folder or an object-store URL.
+    """
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root
+
+    def location(self, layer: Layer, name: str) -> str:
+        """Where a table lives."""
+        return f"{self.root}/{layer}/{name}"
+
+    def exists(self, layer: Layer, name: str) -> bool:
+        """Whether the table has a Delta log."""
+        return DeltaTable.is_deltatable(self.location(layer, name))
+
+    def delta(self, layer: Layer, name: str) -> DeltaTable:
+        """The table through delta-rs: schema, history, maintenance, small reads."""
+        return DeltaTable(self.location(layer, name))
+
+    def schema(self, layer: Layer, name: str) -> pa.Schema:
+        """Arrow schema of a stored table."""
+        return pa.schema(self.delta(layer, name).schema().to_arrow())
+
+    def read(self, layer: Layer, name: str) -> DataFrame:
+        """The table as a DataFrame of its present version."""
+        return self.spark.read.format("delta").load(self.location(layer, name))
+
+    def ensure(
+        self, layer: Layer, name: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()
+    ) -> None:
+        """Creates the table where it is missing and adds the columns that it lacks.
+
+        Raises:
+            PermanentFailure: a stored column has another type; nothing was changed.
+        """
+        location = self.location(layer, name)
+        if not DeltaTable.is_deltatable(location):
+            DeltaTable.create(
+                location, schema=schema, partition_by=list(partition_by) or None, mode="ignore"
+            )
+            return
+        stored = self.schema(layer, name)
+        retyped = [
+            f"{field.name}: stored {sql_type(stored.field(field.name).type)}, "
+            f"now {sql_type(field.type)}"
+            for field in schema
+            if field.name in stored.names
+            and sql_type(stored.field(field.name).type) != sql_type(field.type)
+        ]
+        if retyped:
+            raise PermanentFailure(
+                f"{layer}.{name}: columns changed type: {'; '.join(retyped)}. Types are frozen: "
+                "cast at the source's row, or rewrite the table and its contract."
+            )
+        added = [field for field in schema if field.name not in stored.names]
+        if added:
+            self.delta(layer, name).alter.add_columns(
+                [DeltaField.from_arrow(field.with_nullable(True)) for field in added]
+            )
+
+    def register(self, layer: Layer, name: str) -> None:
+        """Makes the table known to SQL as ``<layer>.<name>``, with its columns."""
+        columns = ", ".join(
+            f"`{field.name}` {sql_type(field.type)}{'' if field.nullable else ' NOT NULL'}"
+            for field in self.schema(layer, name)
+        )
+        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {layer}")
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {layer}.{name} ({columns}) USING delta "
+            f"LOCATION '{self.location(layer, name)}'"
+        )
+
+    def append(self, layer: Layer, name: str, batches: pa.RecordBatchReader) -> Commit:
+        """Appends a stream of batches in one commit; nothing is visible before its end."""
+        before = self.version(layer, name)
+        write_deltalake(self.location(layer, name), batches, mode="append")
+        return self._commit(layer, name, before)
+
+    def merge(
+        self,
+        layer: Layer,
+        name: str,
+        source: DataFrame,
+        *,
+        on: Sequence[str],
+        matched: Sequence[str] = (),
+        insert: Sequence[str] = (),
+        insert_when: str | None = None,
+        pruned_by: str | None = None,
+    ) -> Commit:
+        """Runs one MERGE; the source must be materialised already and unique by ``on``.
+
+        Args:
+            layer: Layer of the target.
+            name: Name of the target.
+            source: Rows to merge; columns are addressed as ``s.<column>``, the target's as ``t.``.
+            on: Key columns, compared with ``=``.
+            matched: ``WHEN MATCHED ...`` clauses in order, without those words' ``WHEN MATCHED``.
+            insert: Columns that a row without match inserts; none inserts nothing.
+            insert_when: Condition of the insert.
+            pruned_by: Further condition on the target that lets it skip files.
+        """
+        before = self.version(layer, name)
+        view = f"merge_source_{uuid.uuid4().hex}"
+        source.createOrReplaceTempView(view)
+        condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
+        if pruned_by:
+            condition += f" AND ({pruned_by})"
+        clauses = [f"WHEN MATCHED {clause}" for clause in matched]
+        if insert:
+            names = ", ".join(f"`{column}`" for column in insert)
+            values = ", ".join(f"s.`{column}`" for column in insert)
+            when = f" AND {insert_when}" if insert_when else ""
+            clauses.append(f"WHEN NOT MATCHED{when} THEN INSERT ({names}) VALUES ({values})")
+        try:
+            self.spark.sql(
+                f"MERGE INTO {layer}.{name} t USING {view} s ON {condition} {' '.join(clauses)}"
+            ).collect()
+        finally:
+            self.spark.catalog.dropTempView(view)
+        return self._commit(layer, name, before)
+
+    @contextmanager
+    def staged(self, frame: DataFrame) -> Iterator[DataFrame]:
+        """Materialises ``frame`` once as a table of its own and drops it afterwards."""
+        name = uuid.uuid4().hex
+        location = f"{self.root}/_staging/{name}"
+        frame.write.format("delta").mode("error").save(location)
+        try:
+            yield self.spark.read.format("delta").load(location)
+        finally:
+            self._remove(location)
+
+    def version(self, layer: Layer, name: str) -> int:
+        """Present version of the table."""
+        return self.delta(layer, name).version()
+
+    def row_count(self, layer: Layer, name: str) -> int:
+        """Rows of the table, from the statistics of its log."""
+        return self.delta(layer, name).count()
+
+    def partition_rows(self, name: str, hour: datetime) -> int:
+        """Rows of one hour of a Bronze table."""
+        return self.read("bronze", name).where(f"_hour = {timestamp_literal(hour)}").count()
+
+    def tables(self, layer: Layer) -> list[str]:
+        """Names of the tables of a layer that exist, sorted. Local lakes only see folders."""
+        folder = Path(self.root) / layer
+        if not folder.is_dir():
+            return []
+        return sorted(p.name for p in folder.iterdir() if DeltaTable.is_deltatable(str(p)))
+
+    def _commit(self, layer: Layer, name: str, before: int) -> Commit:
+        table = self.delta(layer, name)
+        after = table.version()
+        if after == before:
+            return Commit(version_before=before, version=after)
+        entry = table.history(1)[0]
+        metrics: Mapping[str, object] = entry.get("operationMetrics") or {}
+
+        def metric(*names: str) -> int:
+            return next((int(str(metrics[name])) for name in names if name in metrics), 0)
+
+        return Commit(
+            version_before=before,
+            version=after,
+            inserted=metric("numTargetRowsInserted", "num_added_rows", "numOutputRows"),
+            updated=metric("numTargetRowsUpdated"),
+            deleted=metric("numTargetRowsDeleted"),
+            bytes_added=metric("numTargetBytesAdded", "numOutputBytes"),
+        )
+
+    def _remove(self, location: str) -> None:
+        if "://" in location:
+            DeltaTable(location).delete()
+        else:
+            shutil.rmtree(location)
+
+
+def one_row(frame: DataFrame) -> dict[str, Any]:
+    """The only row of a frame, its timestamps aware: ``collect`` would give them in local time."""
+    return frame.toArrow().to_pylist()[0]
+
+
+def timestamp_literal(instant: datetime) -> str:
+    """A Spark SQL literal of an aware UTC instant, for a session whose time zone is UTC."""
+    return f"timestamp'{instant:%Y-%m-%d %H:%M:%S.%f}'"

@@ -1,0 +1,248 @@
+"""A table is one row of metadata: the frozen, validated models of ``catalog/sources/*.yaml``.
+
+Only shapes and their own validity live here. Reading files and checking rows against each other
+and against contracts belongs in ``loader``.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+DURATION = re.compile(r"(\d+)([smhd])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name: lower-case letters, digits and underscores")
+    return text
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    match = DURATION.fullmatch(str(value))
+    if not match:
+        raise ValueError(f"{value!r} is not a duration such as 30s, 5m, 3h or 2d")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{text!r} is not an IANA time zone such as Europe/London") from error
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class Frozen(BaseModel):
+    """Base of every metadata model: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FromEnvironment(Frozen):
+    """A value that the environment holds, named here so that no secret enters the catalog."""
+
+    env: str
+
+
+class SqlConnection(Frozen):
+    """A SQL database.
+
+    Attributes:
+        url: SQLAlchemy URL.
+        timezone: IANA zone of the naive timestamps that it stores.
+        clock_query: Query that returns the source's present; None asks for CURRENT_TIMESTAMP.
+    """
+
+    kind: Literal["sql"]
+    url: FromEnvironment
+    timezone: Zone
+    clock_query: str | None = None
+
+
+class FilesConnection(Frozen):
+    """A landing folder.
+
+    Attributes:
+        root: Folder that the tables' patterns are relative to.
+        timezone: IANA zone of the hour in file names and of naive timestamps in the files.
+    """
+
+    kind: Literal["files"]
+    root: FromEnvironment
+    timezone: Zone
+
+
+class FacebookAdsConnection(Frozen):
+    """The insights edge of the Facebook Marketing API, for one ad account."""
+
+    kind: Literal["facebook_ads"]
+    url: FromEnvironment
+    token: FromEnvironment
+    account: FromEnvironment
+    timezone: Zone
+
+
+class GoogleAdsConnection(Frozen):
+    """The search method of the Google Ads API, for one customer."""
+
+    kind: Literal["google_ads"]
+    url: FromEnvironment
+    token: FromEnvironment
+    developer_token: FromEnvironment
+    customer: FromEnvironment
+    timezone: Zone
+
+
+Connection = Annotated[
+    SqlConnection | FilesConnection | FacebookAdsConnection | GoogleAdsConnection,
+    Field(discriminator="kind"),
+]
+
+
+class Watermark(Frozen):
+    """The column that says when a row last changed.
+
+    Attributes:
+        column: Silver name of the column.
+        buffer: How far before the hour a window reaches back, for rows committed out of order.
+        null: What becomes of rows without a watermark: ``flag`` quarantines, ``exclude`` leaves
+            them in Bronze only, ``default`` treats them as changed when they were read.
+    """
+
+    column: Name
+    buffer: Duration = timedelta(minutes=1)
+    null: Literal["flag", "exclude", "default"] = "flag"
+
+
+class Reference(Frozen):
+    """A foreign key: unknown members get an inferred row in ``entity``.
+
+    Attributes:
+        column: Column of this table.
+        entity: Silver entity whose single-column key it refers to.
+    """
+
+    column: Name
+    entity: Name
+
+
+class SilverTarget(Frozen):
+    """Where and how a table arrives in Silver.
+
+    Attributes:
+        entity: Silver table name; its contract has the same name.
+        merge: How new rows meet stored ones.
+        sweep: Columns that name a slice which every read delivers whole: stored keys of a slice
+            that the newest read lacks become tombstones. Snapshot and full loads sweep the table.
+        max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
+        max_shrink: Fall of the row count of a swept table (0 to 1) beyond which it is held.
+    """
+
+    entity: Name
+    merge: Literal["upsert", "scd2", "append"]
+    sweep: tuple[Name, ...] = ()
+    max_quarantined: float = Field(default=0.5, ge=0, le=1)
+    max_shrink: float = Field(default=0.2, ge=0, le=1)
+
+
+class Dependency(Frozen):
+    """Silver waits for another table's Silver of the same hour.
+
+    Attributes:
+        table: Table of the same source, or ``source.table``.
+        required: A failed required parent blocks this table; a soft one only goes first.
+    """
+
+    table: str
+    required: bool = True
+
+
+def _dependency(value: object) -> object:
+    return {"table": value} if isinstance(value, str) else value
+
+
+class TableRow(Frozen):
+    """One table of one source.
+
+    Attributes:
+        table: Name in the source.
+        load: ``incremental`` reads by watermark, ``full`` and ``snapshot`` read the whole table,
+            ``files`` reads the files of the hour, ``restated`` reads trailing days again.
+        key: Silver columns that identify a row.
+        watermark: Required by incremental loads; orders versions in every load.
+        columns: Source name to target name, where they differ.
+        null_tokens: Texts that mean NULL, for text sources.
+        trim: Whether text values lose surrounding white space in Silver.
+        restate_days: Trailing days that each fetch of a ``restated`` table reads again.
+        path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
+        pii: Silver column to masking method.
+        depends_on: Order and blocking between Silver tables.
+        references: Foreign keys with inferred members.
+        description: What the table holds, for people.
+        freshness: How old the newest materialised hour may get before it counts as stale.
+    """
+
+    table: Name
+    load: Literal["incremental", "full", "snapshot", "files", "restated"]
+    key: tuple[Name, ...] = Field(min_length=1)
+    silver: SilverTarget
+    watermark: Watermark | None = None
+    columns: dict[str, Name] = Field(default_factory=dict)
+    null_tokens: tuple[str, ...] = ()
+    trim: bool = True
+    restate_days: int = Field(default=3, ge=0, le=90)
+    path: str | None = None
+    pii: dict[Name, Literal["hash"]] = Field(default_factory=dict)
+    depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
+    references: tuple[Reference, ...] = ()
+    description: str = ""
+    freshness: Duration = timedelta(hours=3)
+
+    @model_validator(mode="after")
+    def _loads_are_complete(self) -> "TableRow":
+        if self.load == "incremental" and self.watermark is None:
+            raise ValueError("an incremental load needs watermark: {column: ...}")
+        if (self.load == "files") != (self.path is not None):
+            raise ValueError("path goes with load: files, and only there")
+        if self.silver.merge == "scd2" and self.watermark is None:
+            raise ValueError("merge: scd2 needs watermark: {column: ...}, its valid_from")
+        if self.silver.merge == "scd2" and self.silver.sweep:
+            raise ValueError("merge: scd2 sweeps whole tables only; leave sweep out")
+        return self
+
+    @property
+    def swept_by(self) -> tuple[str, ...] | None:
+        """The slice columns of a table whose reads are whole; None where reads are partial."""
+        if self.load in ("full", "snapshot"):
+            return ()
+        return self.silver.sweep or None
+
+
+class Source(Frozen):
+    """A file of ``catalog/sources``: one connection and its tables.
+
+    Attributes:
+        source: Name of the source.
+        description: What it is, for people.
+        owners: Dagster owners: e-mail addresses or ``team:name``.
+        connection: How to reach it.
+        tables: One row per table.
+    """
+
+    source: Name
+    description: str = ""
+    owners: tuple[str, ...] = ()
+    connection: Connection
+    tables: tuple[TableRow, ...] = Field(min_length=1)

@@ -1,0 +1,54 @@
+"""The column types of contracts and what each is in Arrow. Nothing else knows type names."""
+
+import re
+
+import pyarrow as pa
+
+DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
+SIMPLE: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+
+
+def arrow_type(physical: str) -> pa.DataType:
+    """The Arrow type of a contract's ``physicalType``, which is also its Spark SQL name.
+
+    Raises:
+        ValueError: the platform does not know the type.
+    """
+    if match := DECIMAL.fullmatch(physical):
+        return pa.decimal128(int(match[1]), int(match[2]))
+    if physical not in SIMPLE:
+        raise ValueError(f"unknown type {physical!r}; known: {[*SIMPLE, 'decimal(p,s)']}")
+    return SIMPLE[physical]
+
+
+def sql_type(arrow: pa.DataType) -> str:
+    """The Spark SQL name of an Arrow type that a Delta table of the platform may hold.
+
+    Raises:
+        ValueError: the type has no such name.
+    """
+    if pa.types.is_decimal(arrow):
+        return f"decimal({arrow.precision},{arrow.scale})"
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
+        return f"array<{sql_type(arrow.value_type)}>"
+    if pa.types.is_timestamp(arrow):
+        return "timestamp" if arrow.tz else "timestamp_ntz"
+    if pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow):
+        return "string"
+    names = {arrow: name for name, arrow in SIMPLE.items()} | {
+        pa.int8(): "tinyint",
+        pa.int16(): "smallint",
+        pa.float32(): "float",
+        pa.binary(): "binary",
+    }
+    if arrow not in names:
+        raise ValueError(f"no SQL type for {arrow}")
+    return names[arrow]

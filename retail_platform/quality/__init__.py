@@ -1,0 +1,1 @@
+"""Quality: verdicts on batches, and the quarantine that keeps refused rows with their reasons."""

@@ -1,0 +1,1 @@
+"""Silver: typed, keyed, judged tables that Bronze hours are merged into."""

@@ -1,0 +1,139 @@
+"""One Dagster asset per Silver table. Glue only: what a load does is in ``load``."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from retail_platform.automation import late_data_condition
+from retail_platform.bronze.assets import bronze_key
+from retail_platform.control.resource import ControlResource
+from retail_platform.lakehouse.resource import LakehouseResource
+from retail_platform.metadata.contract import Property
+from retail_platform.metadata.loader import Catalog, Table
+from retail_platform.partitions import hour_of
+from retail_platform.quality.verdicts import HeldBack, Verdict, check_names
+from retail_platform.silver.load import SilverLoad, SilverLoader
+from retail_platform.steps import PREVIEW_ROWS, RETRIES, dagster_failures, preview
+
+
+def silver_key(entity: str) -> dg.AssetKey:
+    """Asset key of a Silver table."""
+    return dg.AssetKey(["silver", entity])
+
+
+def build_silver_asset(
+    *,
+    table: Table,
+    catalog: Catalog,
+    partitions_def: dg.HourlyPartitionsDefinition,
+    pii_key: str | None,
+) -> dg.Definitions:
+    """The asset of one Silver table with the checks that its own step returns."""
+    key = silver_key(table.entity)
+
+    @dg.asset(
+        key=key,
+        partitions_def=partitions_def,
+        deps=[bronze_key(table), *(silver_key(parent) for parent in table.parents)],
+        group_name=f"silver_{table.source}",
+        kinds={"delta", "pyspark"},
+        owners=list(table.owners),
+        description=table.contract.table.description,
+        metadata={
+            "dagster/column_schema": _column_schema(table),
+            "contract_version": table.contract.version,
+            "merge": table.row.silver.merge,
+            "key": ", ".join(table.row.key),
+        },
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.row.freshness),
+        automation_condition=late_data_condition(),
+        retry_policy=RETRIES,
+        pool=f"silver_{table.entity}",
+        check_specs=[
+            dg.AssetCheckSpec(
+                name, asset=key, partitions_def=partitions_def, description=description
+            )
+            for name, description in check_names(table).items()
+        ],
+    )
+    def _asset(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, control: ControlResource
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        loader = SilverLoader(
+            catalog=catalog,
+            table=table,
+            lakehouse=lakehouse.lake,
+            ledger=control.ledger,
+            pii_key=pii_key,
+            run_id=context.run_id,
+            engine=lakehouse.engine,
+        )
+        with dagster_failures():
+            try:
+                load = loader.load(hour_of(context.partition_key))
+            except HeldBack as held:
+                for verdict in held.verdicts:
+                    yield _check_result(verdict, key)
+                raise
+        context.log.info(f"silver.{table.entity}: {_summary(load)}")
+        for verdict in load.verdicts or _nothing_read(table):
+            yield _check_result(verdict, key)
+        rows = lakehouse.lake.read("silver", table.entity).limit(PREVIEW_ROWS).toArrow()
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                "dagster/row_count": lakehouse.lake.row_count("silver", table.entity),
+                "summary": _summary(load),
+                "read": load.counts.read,
+                **load.counts.parts,
+                "swept": load.counts.swept,
+                "inferred": load.counts.inferred,
+                "delta_version": load.version,
+                "preview": preview(rows),
+            },
+        )
+
+    return dg.Definitions(assets=[_asset])
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    return dg.TableSchema(columns=[_column(column) for column in table.contract.columns])
+
+
+def _column(column: Property) -> dg.TableColumn:
+    return dg.TableColumn(
+        name=column.name,
+        type=column.physicalType,
+        description=column.description,
+        constraints=dg.TableColumnConstraints(
+            nullable=not column.required, unique=column.primaryKey
+        ),
+        tags={"classification": column.classification} if column.classification else {},
+    )
+
+
+def _check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=verdict.check,
+        passed=verdict.passed,
+        severity=(
+            dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN
+        ),
+        description=verdict.text,
+        metadata=verdict.figures,
+    )
+
+
+def _nothing_read(table: Table) -> list[Verdict]:
+    text = "nothing to judge: the source was not read while this was its latest hour"
+    return [
+        Verdict(check=name, passed=True, blocking=False, text=text) for name in check_names(table)
+    ]
+
+
+def _summary(load: SilverLoad) -> str:
+    if load.missed:
+        return "missed: its Bronze hour was not read in time"
+    parts = ", ".join(f"{n} {name}" for name, n in load.counts.parts.items() if n)
+    return f"{load.counts.read} rows read: {parts or 'nothing to do'}"

@@ -1,0 +1,132 @@
+"""SCD2: the chain of versions of each key, in the source's time. Pure DataFrame code.
+
+A version begins at its row's watermark (``valid_from``) and ends where the next one begins or
+where a whole read of the table missed the key (``_closed_at``). One row a version; the version
+identity is (key, valid_from).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.dataframe import DataFrame
+from pyspark.sql.connect.window import Window
+
+from retail_platform.extract.window import HOUR
+from retail_platform.lakehouse.tables import timestamp_literal
+from retail_platform.silver.classify import newest_first
+
+
+def with_valid_from(
+    batch: DataFrame, target: DataFrame, key: Sequence[str], *, end_of_hour: datetime
+) -> DataFrame:
+    """Adds ``valid_from`` and an open ``_closed_at``.
+
+    A version begins at the watermark. A key that was swept and came back with a watermark from
+    before its sweep begins anew at the end of the hour that brought it back.
+
+    Args:
+        batch: Standardised batch.
+        target: Stored versions.
+        key: Key columns.
+        end_of_hour: End of the batch's hour, aware UTC.
+    """
+    closed = (
+        target.where("not _inferred")
+        .groupBy(*key)
+        .agg(
+            f.expr("max(named_struct('valid_from', valid_from, '_closed_at', _closed_at))").alias("_last"),
+        )
+        .where("_last._closed_at is not null")
+        .selectExpr(
+            *[f"`{column}` as `_c_{column}`" for column in key],
+            "_last._closed_at as _was_closed_at",
+        )
+    )
+    same = [f.col(f"`{column}`") == f.col(f"`_c_{column}`") for column in key]
+    return batch.join(closed, same, "left").selectExpr(
+        *[f"`{name}`" for name in batch.columns],
+        f"case when _was_closed_at is not null and _watermark <= _was_closed_at "
+        f"and _extracted_at > _was_closed_at then {timestamp_literal(end_of_hour)} "
+        "else _watermark end as valid_from",
+        "cast(null as timestamp) as _closed_at",
+    )
+
+
+def chained(versions: DataFrame, key: Sequence[str]) -> DataFrame:
+    """Sets ``valid_to`` and ``is_current`` of all versions of each key.
+
+    Args:
+        versions: All versions of the keys at hand, unique by key and ``valid_from``; an inferred
+            one only where its key has no other.
+        key: Key columns.
+    """
+    following = f.lead("valid_from").over(Window.partitionBy(*key).orderBy("valid_from"))
+    ends = "least(coalesce(_next, _closed_at), coalesce(_closed_at, _next))"
+    return (
+        versions.withColumn("_next", following)
+        .withColumn("valid_to", f.expr(ends))
+        .withColumn("is_current", f.expr("valid_to is null"))
+        .drop("_next")
+    )
+
+
+def rebuilt(observations: DataFrame, key: Sequence[str], hours: Sequence[datetime]) -> DataFrame:
+    """Versions of a table whose every read is whole, from all of its reads.
+
+    The same chains that processing the hours one after the other builds, whatever their order:
+    needed when an hour is processed after a later one, because its gaps lie between stored ones.
+
+    Args:
+        observations: Good rows of the hours, with ``_hour`` as the hour of the read.
+        key: Key columns.
+        hours: All hours that were read, ascending, aware UTC.
+
+    Returns:
+        Unique by key and ``valid_from``, ready for ``chained``.
+    """
+    positions = " ".join(
+        f"when _hour = {timestamp_literal(hour)} then {i}" for i, hour in enumerate(hours)
+    )
+    per_read = Window.partitionBy(*key, "_hour").orderBy(*newest_first())
+    over_reads = Window.partitionBy(*key).orderBy("_read")
+    stints = (
+        observations.withColumn("_rank", f.row_number().over(per_read))
+        .where("_rank = 1")
+        .withColumn("_read", f.expr(f"case {positions} end"))
+        .withColumn("_before", f.lag("_read").over(over_reads))
+        .withColumn("_returned", f.expr("_before is not null and _before <> _read - 1"))
+        .withColumn("_stint", f.sum(f.expr("cast(_returned as int)")).over(over_reads))
+        .withColumn("_swept_at", f.expr(_end_of_read(hours, "_before + 1")))
+        .withColumn("_read_end", f.expr(_end_of_read(hours, "_read")))
+        .withColumn(
+            "_begins",
+            f.expr(
+                "case when _returned and _watermark <= _swept_at then _read_end else _watermark end"
+            ),
+        )
+    )
+    whole_stint = Window.partitionBy(*key, "_stint")
+    same_content = Window.partitionBy(*key, "_stint", "_watermark", "_row_hash")
+    placed = (
+        stints.withColumn("_last_read", f.max("_read").over(whole_stint))
+        .withColumn("valid_from", f.max("_begins").over(same_content))
+        .withColumn("_stint_end", f.expr(_end_of_read(hours, "_last_read + 1")))
+    )
+    per_version = Window.partitionBy(*key, "valid_from").orderBy(*newest_first())
+    last_of_stint = Window.partitionBy(*key, "_stint").orderBy(f.col("valid_from").desc())
+    return (
+        placed.withColumn("_rank", f.row_number().over(per_version))
+        .where("_rank = 1")
+        .withColumn("_place_in_stint", f.row_number().over(last_of_stint))
+        .withColumn("_closed_at", f.expr("case when _place_in_stint = 1 then _stint_end end"))
+    )
+
+
+def _end_of_read(hours: Sequence[datetime], position: str) -> str:
+    """SQL of the end of the hour at a position; NULL beyond the last one."""
+    ends = " ".join(
+        f"when {position} = {i} then {timestamp_literal(hour + HOUR)}"
+        for i, hour in enumerate(hours)
+    )
+    return f"case {ends} end"

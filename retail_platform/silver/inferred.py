@@ -1,0 +1,59 @@
+"""Inferred members: a reference to a key that is not there yet gets a row that knows only its key.
+
+The row is completed in place when the member itself arrives (see ``classify`` and ``versions``);
+facts keep the key they came with, so they are never re-keyed.
+"""
+
+import pyarrow as pa
+from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.dataframe import DataFrame
+
+from retail_platform.lakehouse.tables import Lakehouse
+from retail_platform.metadata.loader import Table
+from retail_platform.metadata.types import sql_type
+from retail_platform.silver.classify import EARLIEST
+from retail_platform.silver.standardise import silver_schema
+
+
+def add_inferred_members(
+    lakehouse: Lakehouse, parent: Table, column: str, batch: DataFrame
+) -> int:
+    """Adds the members that ``column`` of a batch refers to and the parent table lacks.
+
+    Args:
+        lakehouse: The lake.
+        parent: Metadata of the table that is referred to; its key has one column.
+        column: Referring column.
+        batch: Materialised rows whose references count, with ``_hour``.
+
+    Returns:
+        Number of members added.
+    """
+    key = parent.row.key[0]
+    stored = lakehouse.read("silver", parent.entity).selectExpr(f"`{key}` as _known").distinct()
+    referred = batch.where(f"`{column}` is not null").groupBy(f.col(column).alias("_member"))
+    unknown = referred.agg(f.min("_hour").alias("_hour")).join(
+        stored, f.col("_member") == f.col("_known"), "left_anti"
+    )
+    schema = silver_schema(parent)
+    members = unknown.selectExpr(*[_value(field, key) for field in schema])
+    with lakehouse.staged(members) as rows:
+        if rows.count() == 0:
+            return 0
+        commit = lakehouse.merge(
+            "silver", parent.entity, rows, on=[key], insert=schema.names
+        )
+    return commit.inserted
+
+
+def _value(field: pa.Field, key: str) -> str:
+    values = {
+        key: f"cast(_member as {sql_type(field.type)})",
+        "_hour": "_hour",
+        "_extracted_at": EARLIEST,
+        "_deleted": "false",
+        "_inferred": "true",
+        "valid_from": EARLIEST,
+        "is_current": "true",
+    }
+    return f"{values.get(field.name, f'cast(null as {sql_type(field.type)})')} as `{field.name}`"

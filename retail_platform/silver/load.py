@@ -1,0 +1,315 @@
+"""One Silver load: a Bronze hour is standardised, classified, judged and only then committed.
+
+The steps in order, so that a killed process may be repeated: quarantine, merge, sweep, inferred
+members, ledger. Each is idempotent; the ledger says SUCCESS only after all of them.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.dataframe import DataFrame
+
+from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.extract.window import HOUR
+from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
+from retail_platform.metadata.loader import Catalog, Table
+from retail_platform.partitions import key_of
+from retail_platform.quality import quarantine
+from retail_platform.quality.verdicts import REFERENCES, Verdict, held_back, judge
+from retail_platform.silver.classify import (
+    classified,
+    missing_from,
+    superseded_rows,
+    superseded_slices,
+)
+from retail_platform.silver.history import with_valid_from
+from retail_platform.silver.inferred import add_inferred_members
+from retail_platform.silver.standardise import standardise
+from retail_platform.silver.upsert import apply_rows, sweep
+from retail_platform.silver.versions import apply_rebuilt, apply_versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilverLoad:
+    """What one load did.
+
+    Attributes:
+        counts: Where the rows went.
+        verdicts: What the checks found.
+        version: Version of the Silver table afterwards.
+        missed: True where the source was not read in time: nothing to do.
+    """
+
+    counts: Counts
+    verdicts: list[Verdict]
+    version: int
+    missed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a Bronze hour before it is standardised."""
+
+    rows: int
+    extracted_min: datetime | None
+    extracted_max: datetime | None
+
+
+class SilverLoader:
+    """Loads hours of one Silver table.
+
+    Args:
+        catalog: All tables, for references between them.
+        table: The table to load.
+        lakehouse: The lake.
+        ledger: The load ledger.
+        pii_key: Key that masks personal columns.
+        run_id: Run that the ledger and the quarantine name.
+        engine: Name of the engine, for the ledger.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        table: Table,
+        lakehouse: Lakehouse,
+        ledger: Ledger,
+        pii_key: str | None,
+        run_id: str,
+        engine: str,
+    ) -> None:
+        self.catalog = catalog
+        self.table = table
+        self.lakehouse = lakehouse
+        self.ledger = ledger
+        self.pii_key = pii_key
+        self.run_id = run_id
+        self.engine = engine
+        self.asset = f"silver/{table.entity}"
+
+    def load(self, hour: datetime) -> SilverLoad:
+        """Merges one Bronze hour.
+
+        Raises:
+            HeldBack: a batch rule failed; nothing was committed.
+            PermanentFailure: a commit contradicts its plan, or a setting is missing.
+        """
+        load_id = self.ledger.start(
+            asset=self.asset,
+            layer="silver",
+            hour=hour,
+            run_id=self.run_id,
+            engine=self.engine,
+            window=None,
+        )
+        try:
+            bronze_asset = f"bronze/{self.table.bronze}"
+            if hour not in self.ledger.succeeded_hours(bronze_asset):
+                self.ledger.miss(load_id)
+                version = self.lakehouse.version("silver", self.table.entity)
+                return SilverLoad(counts=Counts(), verdicts=[], version=version, missed=True)
+            return self._load(load_id, hour)
+        except BaseException as error:
+            self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
+            raise
+
+    def _load(self, load_id: int, hour: datetime) -> SilverLoad:
+        facts = self._facts(hour)
+        version_before = self.lakehouse.version("silver", self.table.entity)
+        rows_before = self.lakehouse.row_count("silver", self.table.entity)
+        received = self.lakehouse.schema("bronze", self.table.bronze)
+        others = self._other_hours(hour, facts)
+        with ExitStack() as stack:
+            batch = self._classify(stack, received, hour, others)
+            counts = self._count(batch, facts.rows)
+            reasons = quarantine.reasons_of(batch) if counts.quarantined else {}
+            whole = self.table.row.swept_by == ()
+            missing = self._missing(batch, others, facts) if whole else None
+            verdicts = judge(
+                self.table,
+                counts,
+                reasons,
+                live_before=self._live_keys() if whole and not others else 0,
+                live_read=batch.select(*self.table.row.key).distinct().count() if whole else 0,
+            )
+            if any(verdict.blocking and not verdict.passed for verdict in verdicts):
+                raise held_back(self.table, key_of(hour), verdicts)
+            if counts.quarantined:
+                quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
+            swept = self._commit(batch, counts, missing, hour, others, received)
+            inferred = self._infer(batch)
+            verdicts += self._reference_verdicts(inferred)
+            counts = Counts(
+                **{**counts.parts, "read": counts.read, "swept": swept, "inferred": inferred}
+            )
+            version = self.lakehouse.version("silver", self.table.entity)
+            self.ledger.succeed(
+                load_id,
+                counts,
+                target_rows_before=rows_before,
+                target_rows_after=self.lakehouse.row_count("silver", self.table.entity),
+                target_version_before=version_before,
+                target_version_after=version,
+                extracted_min=facts.extracted_min,
+                extracted_max=facts.extracted_max,
+                watermark_max=one_row(batch.agg(f.max("_watermark").alias("latest")))["latest"],
+            )
+        return SilverLoad(counts=counts, verdicts=verdicts, version=version)
+
+    def _facts(self, hour: datetime) -> Facts:
+        row = one_row(
+            self._bronze_hours([hour]).agg(
+                f.count(f.lit(1)).alias("rows"),
+                f.min("_extracted_at").alias("extracted_min"),
+                f.max("_extracted_at").alias("extracted_max"),
+            )
+        )
+        return Facts(**row)
+
+    def _other_hours(self, hour: datetime, facts: Facts) -> list[datetime]:
+        """Processed hours that may hold later readings of this batch's keys; none as a rule.
+
+        When every row of the batch was read after all that Silver has processed, the stored
+        sequences decide alone. Otherwise (replays, hours out of order) Bronze has to be asked.
+        """
+        latest = self.ledger.max_extracted(self.asset)
+        if latest is None or facts.extracted_min is None or facts.extracted_min > latest:
+            return []
+        return [other for other in self.ledger.succeeded_hours(self.asset) if other != hour]
+
+    def _bronze_hours(self, hours: list[datetime]) -> DataFrame:
+        listed = ", ".join(timestamp_literal(hour) for hour in hours)
+        return self.lakehouse.read("bronze", self.table.bronze).where(f"_hour in ({listed})")
+
+    def _standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
+        return standardise(
+            self._bronze_hours(hours), received, self.table, pii_key=self.pii_key
+        )
+
+    def _classify(
+        self, stack: ExitStack, received: pa.Schema, hour: datetime, others: list[datetime]
+    ) -> DataFrame:
+        key = list(self.table.row.key)
+        target = self.lakehouse.read("silver", self.table.entity)
+        batch = self._standardised(received, [hour])
+        identity = key
+        if self.table.row.silver.merge == "scd2":
+            batch = with_valid_from(batch, target, key, end_of_hour=hour + HOUR)
+            identity = [*key, "valid_from"]
+        superseded = None
+        if others:
+            # Materialised on its own: one plan over batch, table and history is too much for Sail.
+            batch = stack.enter_context(self.lakehouse.staged(batch))
+            losers = self._superseded(batch, self._standardised(received, others))
+            superseded = stack.enter_context(self.lakehouse.staged(losers))
+        return stack.enter_context(
+            self.lakehouse.staged(classified(batch, target, identity, superseded))
+        )
+
+    def _superseded(self, batch: DataFrame, others: DataFrame) -> DataFrame:
+        by = self.table.row.swept_by
+        if self.table.row.silver.merge == "scd2":
+            return superseded_rows(batch, others, [*self.table.row.key, "_watermark"])
+        if by is None:
+            return superseded_rows(batch, others, self.table.row.key)
+        return superseded_slices(batch, others, by)
+
+    def _count(self, batch: DataFrame, read: int) -> Counts:
+        rows = batch.groupBy("_class").agg(f.count(f.lit(1)).alias("rows")).collect()
+        by_class = {row["_class"]: row["rows"] for row in rows}
+        return Counts(
+            read=read,
+            quarantined=by_class.get("quarantined", 0),
+            duplicates=by_class.get("duplicate", 0),
+            stale=by_class.get("stale", 0),
+            unchanged=by_class.get("unchanged", 0),
+            applied=by_class.get("applied", 0),
+        )
+
+    def _live_keys(self) -> int:
+        live = self.lakehouse.read("silver", self.table.entity).where("not _deleted and not _inferred")
+        if self.table.row.silver.merge == "scd2":
+            live = live.where("is_current")
+        return live.count()
+
+    def _missing(
+        self, batch: DataFrame, others: list[datetime], facts: Facts
+    ) -> DataFrame | None:
+        """Keys that the newest whole read lacks; None where this read is not the newest."""
+        if others or facts.rows == 0:
+            return None
+        target = self.lakehouse.read("silver", self.table.entity)
+        if self.table.row.silver.merge == "scd2":
+            target = target.where("is_current")
+        return missing_from(batch, target, self.table.row.key, ())
+
+    def _commit(
+        self,
+        batch: DataFrame,
+        counts: Counts,
+        missing: DataFrame | None,
+        hour: datetime,
+        others: list[datetime],
+        received: pa.Schema,
+    ) -> int:
+        """Commits the batch; returns the number of swept keys."""
+        if self.table.row.silver.merge == "scd2":
+            return self._commit_versions(batch, counts, missing, hour, others, received)
+        if counts.applied:
+            apply_rows(self.lakehouse, self.table, batch, counts.applied)
+        by = self.table.row.swept_by
+        if by is None or (by == () and missing is None):
+            return 0
+        newest = batch
+        if others and by:
+            superseded = superseded_slices(batch, self._standardised(received, others), by)
+            newest = batch.join(superseded.distinct(), "_row_hash", "left_anti")
+        return sweep(self.lakehouse, self.table, newest, by).updated
+
+    def _commit_versions(
+        self,
+        batch: DataFrame,
+        counts: Counts,
+        missing: DataFrame | None,
+        hour: datetime,
+        others: list[datetime],
+        received: pa.Schema,
+    ) -> int:
+        if self.table.row.swept_by == () and others:
+            hours = sorted([*others, hour])
+            good = self._standardised(received, hours).where("size(_reasons) = 0")
+            apply_rebuilt(self.lakehouse, self.table, good, hours, hour)
+            return 0
+        swept = missing.count() if missing is not None else 0
+        if counts.applied or swept:
+            apply_versions(
+                self.lakehouse, self.table, batch, missing=missing, end_of_hour=hour + HOUR
+            )
+        return swept
+
+    def _infer(self, batch: DataFrame) -> int:
+        good = batch.where("_class in ('applied', 'unchanged')")
+        return sum(
+            add_inferred_members(
+                self.lakehouse, self.catalog.by_entity[reference.entity], reference.column, good
+            )
+            for reference in self.table.row.references
+        )
+
+    def _reference_verdicts(self, inferred: int) -> list[Verdict]:
+        if not self.table.row.references:
+            return []
+        return [
+            Verdict(
+                check=REFERENCES,
+                passed=inferred == 0,
+                blocking=False,
+                text=f"{inferred} members inferred because rows refer to them before they arrived",
+                figures={"inferred": inferred},
+            )
+        ]
+

@@ -1,0 +1,174 @@
+"""From a Bronze hour to a standardised batch: names, types, UTC, and every reason to refuse a row.
+
+Pure DataFrame code. Which rows replace which is decided in ``classify`` and ``history``.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.dataframe import DataFrame
+
+from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.contract import Property
+from retail_platform.metadata.loader import Table
+from retail_platform.silver.casting import masked, read_as, sql_text, text_of
+
+META = ("_watermark", "_extracted_at", "_row_hash", "_hour", "_deleted", "_inferred")
+META_FIELDS = (
+    pa.field("_watermark", pa.timestamp("us", "UTC")),
+    pa.field("_extracted_at", pa.timestamp("us", "UTC")),
+    pa.field("_row_hash", pa.string()),
+    pa.field("_hour", pa.timestamp("us", "UTC")),
+    pa.field("_deleted", pa.bool_()),
+    pa.field("_inferred", pa.bool_()),
+)
+REASONS = "_reasons"
+PAYLOAD = "_payload"
+PLACE = "_place"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How one contract column is read from Bronze: raw text for messages, and the typed value."""
+
+    column: Property
+    raw: str
+    value: str
+
+
+def silver_schema(table: Table) -> pa.Schema:
+    """Arrow schema of the table's Silver table, meta columns included."""
+    fields = [pa.field(column.name, column.arrow) for column in table.contract.columns]
+    if table.row.silver.merge == "scd2":
+        fields += [
+            pa.field("valid_from", pa.timestamp("us", "UTC")),
+            pa.field("valid_to", pa.timestamp("us", "UTC")),
+            pa.field("is_current", pa.bool_()),
+            pa.field("_closed_at", pa.timestamp("us", "UTC")),
+        ]
+    return pa.schema([*fields, *META_FIELDS])
+
+
+def standardise(
+    bronze: DataFrame, received: pa.Schema, table: Table, *, pii_key: str | None
+) -> DataFrame:
+    """Names, types and judges every row.
+
+    Args:
+        bronze: Rows of Bronze, with its meta columns.
+        received: Arrow schema of the Bronze table.
+        table: The table's metadata.
+        pii_key: Key that masks personal columns.
+
+    Returns:
+        The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
+        for a good row), ``_payload`` (the row as received, as JSON, personal columns left out) and
+        ``_place`` (file and line, where there is one).
+
+    Raises:
+        PermanentFailure: the contract masks columns and there is no key.
+    """
+    if table.row.pii and not pii_key:
+        raise PermanentFailure(
+            f"silver.{table.entity} masks {sorted(table.row.pii)}, and there is no key to mask "
+            "with: set RETAIL_PII_KEY."
+        )
+    readings = [_reading(column, received, table) for column in table.contract.columns]
+    typed = bronze.selectExpr(
+        *[f"{reading.value} as `{reading.column.name}`" for reading in readings],
+        "_hour",
+        "_extracted_at",
+        "_row_hash",
+        f"{_unreadable(readings, received)} as _unreadable",
+        f"{_payload(readings, received, table)} as {PAYLOAD}",
+        f"{_place(received)} as {PLACE}",
+    )
+    watermark = table.row.watermark
+    moment = f"`{watermark.column}`" if watermark else "cast(null as timestamp)"
+    if watermark and watermark.null == "default":
+        moment = f"coalesce({moment}, _extracted_at)"
+    judged = typed.selectExpr(
+        *[f"`{column.name}`" for column in table.contract.columns],
+        f"{moment} as _watermark",
+        "_extracted_at",
+        "_row_hash",
+        "_hour",
+        "false as _deleted",
+        "false as _inferred",
+        f"array_compact(concat(_unreadable, {_broken_rules(table)})) as {REASONS}",
+        PAYLOAD,
+        PLACE,
+    )
+    for name in table.row.pii:
+        judged = judged.withColumn(name, f.expr(masked(f"`{name}`", pii_key or "")))
+    return judged
+
+
+def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
+    source_name = next(
+        (source for source, target in table.row.columns.items() if target == column.name),
+        column.name,
+    )
+    stored = {name.lower(): name for name in received.names}
+    if source_name.lower() not in stored:
+        null = f"cast(null as {column.physicalType})"
+        return Reading(column=column, raw="cast(null as string)", value=null)
+    name = stored[source_name.lower()]
+    arrow = received.field(name).type
+    quoted = f"`{name}`"
+    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
+        quoted = text_of(quoted, trim=table.row.trim, null_tokens=table.row.null_tokens)
+    return Reading(
+        column=column,
+        raw=f"cast({quoted} as string)",
+        value=read_as(quoted, arrow, column.physicalType, table.connection.timezone),
+    )
+
+
+def _unreadable(readings: list[Reading], received: pa.Schema) -> str:
+    reasons = [
+        f"case when {reading.raw} is not null and {reading.value} is null then "
+        f"concat({sql_text(f'{reading.column.name}: cannot read ')}, substr({reading.raw}, 1, 60), "
+        f"{sql_text(f' as {reading.column.physicalType}')}) end"
+        for reading in readings
+        if reading.column.physicalType != "string"
+    ]
+    if "_parse_error" in received.names:
+        reasons.append("_parse_error")
+    return f"array({', '.join([*reasons, 'cast(null as string)'])})"
+
+
+def _broken_rules(table: Table) -> str:
+    rules = [
+        f"case when not ({rule.predicate}) then {sql_text(rule.name)} end"
+        for rule in table.contract.row_rules
+        if not _is_missing_watermark_allowed(rule.predicate, table)
+    ]
+    return f"array({', '.join([*rules, 'cast(null as string)'])})"
+
+
+def _is_missing_watermark_allowed(predicate: str, table: Table) -> bool:
+    watermark = table.row.watermark
+    return (
+        watermark is not None
+        and watermark.null != "flag"
+        and predicate == f"{watermark.column} is not null"
+    )
+
+
+def _payload(readings: list[Reading], received: pa.Schema, table: Table) -> str:
+    fields = [
+        f"{sql_text(reading.column.name)}, {reading.raw}"
+        for reading in readings
+        if reading.column.name not in table.row.pii
+    ]
+    if "_raw" in received.names:
+        fields.append("'_raw', _raw")
+    return f"to_json(named_struct({', '.join(fields)}))"
+
+
+def _place(received: pa.Schema) -> str:
+    if "_file" not in received.names:
+        return "cast(null as string)"
+    return "concat(_file, ' line ', cast(_line as string))"

@@ -1,0 +1,82 @@
+"""Merges a classified batch into a table that holds one row a key, and sweeps what is gone."""
+
+from collections.abc import Sequence
+
+from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.dataframe import DataFrame
+
+from retail_platform.failures import PermanentFailure
+from retail_platform.lakehouse.tables import Commit, Lakehouse
+from retail_platform.metadata.loader import Table
+from retail_platform.silver.classify import missing_from
+from retail_platform.silver.standardise import silver_schema
+
+
+def apply_rows(lakehouse: Lakehouse, table: Table, batch: DataFrame, expected: int) -> Commit:
+    """Merges the rows of class ``applied`` of a materialised batch.
+
+    Args:
+        lakehouse: The lake.
+        table: The table's metadata.
+        batch: Classified, materialised batch.
+        expected: Rows of class ``applied``.
+
+    Raises:
+        PermanentFailure: the commit changed another number of rows than planned.
+    """
+    columns = silver_schema(table).names
+    updates = ", ".join(f"`{column}` = s.`{column}`" for column in columns)
+    commit = lakehouse.merge(
+        "silver",
+        table.entity,
+        batch.where("_class = 'applied'").select(*columns),
+        on=table.row.key,
+        matched=[f"THEN UPDATE SET {updates}"],
+        insert=columns,
+    )
+    if commit.inserted + commit.updated != expected:
+        raise mismatch(table, commit, f"{expected} rows applied")
+    return commit
+
+
+def sweep(
+    lakehouse: Lakehouse, table: Table, read: DataFrame, by: Sequence[str]
+) -> Commit:
+    """Turns stored rows into tombstones whose slices were read whole without them.
+
+    Args:
+        lakehouse: The lake.
+        table: The table's metadata.
+        read: Materialised rows of the slices' newest read, quarantined ones included.
+        by: Columns that name a slice; none: the whole table.
+    """
+    target = lakehouse.read("silver", table.entity)
+    gone = missing_from(read, target, table.row.key, by).crossJoin(
+        read.agg(f.max("_hour").alias("_hour"), f.max("_extracted_at").alias("_extracted_at"))
+    )
+    with lakehouse.staged(gone) as keys:
+        if keys.count() == 0:
+            version = lakehouse.version("silver", table.entity)
+            return Commit(version_before=version, version=version)
+        return lakehouse.merge(
+            "silver",
+            table.entity,
+            keys,
+            on=table.row.key,
+            matched=[
+                "AND s._extracted_at > t._extracted_at THEN UPDATE SET _deleted = true, "
+                "_hour = s._hour, _extracted_at = s._extracted_at"
+            ],
+        )
+
+
+def mismatch(table: Table, commit: Commit, planned: str) -> PermanentFailure:
+    """The failure of a commit whose own metrics contradict the plan."""
+    return PermanentFailure(
+        f"silver.{table.entity}: the ledger does not balance: planned {planned}, but commit "
+        f"{commit.version} inserted {commit.inserted}, updated {commit.updated} and deleted "
+        f"{commit.deleted}. Materialise the hour again; if it repeats, restore version "
+        f"{commit.version_before} and report it."
+    )
+
+

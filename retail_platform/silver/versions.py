@@ -1,0 +1,172 @@
+"""Merges a classified batch into an SCD2 table: one commit that leaves every touched chain whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.dataframe import DataFrame
+
+from retail_platform.lakehouse.tables import Commit, Lakehouse, one_row, timestamp_literal
+from retail_platform.metadata.loader import Table
+from retail_platform.silver.history import chained, rebuilt
+from retail_platform.silver.standardise import silver_schema
+from retail_platform.silver.upsert import mismatch
+
+IDENTITY = "valid_from"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionPlan:
+    """What a merge of versions has to do, counted before it runs."""
+
+    inserts: int
+    updates: int
+    deletes: int
+
+
+def apply_versions(
+    lakehouse: Lakehouse,
+    table: Table,
+    batch: DataFrame,
+    *,
+    missing: DataFrame | None,
+    end_of_hour: datetime,
+) -> Commit:
+    """Adds the rows of class ``applied`` to the chains of their keys.
+
+    Args:
+        lakehouse: The lake.
+        table: The table's metadata.
+        batch: Classified, materialised batch with ``valid_from`` and ``_closed_at``.
+        missing: Keys that a whole read did not bring: their current version ends.
+        end_of_hour: When it ends, aware UTC.
+
+    Returns:
+        The commit; versions closed by the sweep count among the updates.
+    """
+    key = list(table.row.key)
+    stored = lakehouse.read("silver", table.entity)
+    applied = batch.where("_class = 'applied'")
+    touched = applied.select(*key)
+    if missing is not None:
+        touched = touched.unionByName(missing)
+    chains = stored.join(touched.distinct(), key, "left_semi")
+    kept = chains.where("not _inferred").join(
+        applied.select(*key, IDENTITY), [*key, IDENTITY], "left_anti"
+    )
+    if missing is not None:
+        gone = missing.distinct().withColumn("_gone", f.lit(True))
+        kept = (
+            kept.join(gone, key, "left")
+            .withColumn(
+                "_closed_at",
+                f.expr(
+                    "case when _gone and is_current then "
+                    f"{timestamp_literal(end_of_hour)} else _closed_at end"
+                ),
+            )
+            .drop("_gone")
+        )
+    columns = [name for name in silver_schema(table).names if name not in ("valid_to", "is_current")]
+    versions = kept.select(*columns).unionByName(applied.select(*columns))
+    return _merge(lakehouse, table, chained(versions, key), chains, _hour_of(batch))
+
+
+def apply_rebuilt(
+    lakehouse: Lakehouse, table: Table, observations: DataFrame, hours: Sequence[datetime],
+    hour: datetime,
+) -> Commit:
+    """Replaces all chains by those that the reads of all processed hours give together.
+
+    Args:
+        lakehouse: The lake.
+        table: The table's metadata.
+        observations: Good standardised rows of all processed hours and this one.
+        hours: Those hours, ascending.
+        hour: The hour at hand, which the changed versions are marked with.
+    """
+    key = list(table.row.key)
+    columns = [name for name in silver_schema(table).names if name not in ("valid_to", "is_current")]
+    stored = lakehouse.read("silver", table.entity)
+    versions = rebuilt(observations, key, hours).select(*columns)
+    unfound = stored.where("_inferred").join(versions.select(*key).distinct(), key, "left_anti")
+    whole = chained(versions.unionByName(unfound.select(*columns)), key)
+    return _merge(lakehouse, table, whole, stored, f"{timestamp_literal(hour)}")
+
+
+def _hour_of(batch: DataFrame) -> str:
+    hour = one_row(batch.agg(f.max("_hour").alias("hour")))["hour"]
+    return "cast(null as timestamp)" if hour is None else timestamp_literal(hour)
+
+
+def _merge(
+    lakehouse: Lakehouse, table: Table, wanted: DataFrame, stored: DataFrame, hour: str
+) -> Commit:
+    columns = silver_schema(table).names
+    identity = [*table.row.key, IDENTITY]
+    with (
+        lakehouse.staged(wanted.select(*columns)) as chains,
+        lakehouse.staged(_differences(chains, stored, columns, identity, hour)) as plan_rows,
+    ):
+        plan = _plan(plan_rows)
+        updates = ", ".join(f"`{column}` = s.`{column}`" for column in columns)
+        if plan == VersionPlan(inserts=0, updates=0, deletes=0):
+            version = lakehouse.version("silver", table.entity)
+            return Commit(version_before=version, version=version)
+        commit = lakehouse.merge(
+            "silver",
+            table.entity,
+            plan_rows,
+            on=identity,
+            matched=["AND s._op = 'delete' THEN DELETE", f"THEN UPDATE SET {updates}"],
+            insert=columns,
+            insert_when="s._op = 'insert'",
+        )
+    done = VersionPlan(inserts=commit.inserted, updates=commit.updated, deletes=commit.deleted)
+    if done != plan:
+        raise mismatch(table, commit, f"{plan}")
+    return commit
+
+
+def _differences(
+    wanted: DataFrame, stored: DataFrame, columns: Sequence[str], identity: Sequence[str], hour: str
+) -> DataFrame:
+    compared = ("_row_hash", "valid_to", "_closed_at", "_inferred", "_deleted")
+    old = stored.selectExpr(
+        *[f"`{column}` as `_t_{column}`" for column in identity],
+        *[f"`{column}` as `_t_{column}`" for column in compared],
+        "true as _t_here",
+    )
+    same = [f.col(f"`{column}`") == f.col(f"`_t_{column}`") for column in identity]
+    differs = " or ".join(f"not (`{column}` <=> `_t_{column}`)" for column in compared)
+    changed = (
+        wanted.join(old, same, "left")
+        .withColumn(
+            "_op",
+            f.expr(
+                f"case when _t_here is null then 'insert' when {differs} then 'update' else 'same' end"
+            ),
+        )
+        .where("_op <> 'same'")
+        .withColumn("_hour", f.expr(f"coalesce({hour}, _hour)"))
+        .select(*columns, "_op")
+    )
+    vanished = (
+        stored.join(wanted.select(*identity), list(identity), "left_anti")
+        .select(*columns)
+        .withColumn("_op", f.lit("delete"))
+    )
+    return changed.unionByName(vanished)
+
+
+def _plan(rows: DataFrame) -> VersionPlan:
+    counted = {
+        row["_op"]: row["rows"]
+        for row in rows.groupBy("_op").agg(f.count(f.lit(1)).alias("rows")).collect()
+    }
+    return VersionPlan(
+        inserts=counted.get("insert", 0),
+        updates=counted.get("update", 0),
+        deletes=counted.get("delete", 0),
+    )

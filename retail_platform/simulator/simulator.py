@@ -1,0 +1,255 @@
+"""The simulator as a whole: one object that owns the sources and their common clock.
+
+Here belongs the order of things: what the first start fixes, how the clock moves, where the sources
+are. The sources themselves are in :mod:`databases`, :mod:`pos` and :mod:`ads_server`.
+
+Everything under the home folder's ``simulator/`` is deterministic from (seed, now, start): the
+change log is not stored but made again when it is first needed (about three seconds), and its
+SHA-256 is compared with ``state.json``.
+"""
+
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import retail_platform.simulator.ads_facebook as ads_facebook
+import retail_platform.simulator.ads_google as ads_google
+import retail_platform.simulator.ads_server as ads_server
+import retail_platform.simulator.databases as databases
+from retail_platform.failures import PermanentFailure
+from retail_platform.simulator.ads_server import Faults
+from retail_platform.simulator.changes import ChangeLog
+from retail_platform.simulator.pos import PosFeed
+from retail_platform.simulator.shifts import FEEDS, POS, POS_ZONE
+from retail_platform.simulator.state import State
+from retail_platform.simulator.world import build_log
+
+LANDING_DAYS = 2
+
+
+class EndOfData(PermanentFailure):
+    """The clock has reached the end of a feed's data; only a new start can go on."""
+
+
+class Simulator:
+    """RetailCorp's sources at one moment of their simulated life.
+
+    One process at a time may advance a home folder; any number may read the sources.
+    """
+
+    def __init__(self, folder: Path, state: State) -> None:
+        """Use :meth:`open`."""
+        self.folder = folder
+        self._state = state
+        self.pos = PosFeed(state.weeks["pos"])
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        *,
+        now: datetime | None = None,
+        start: datetime | None = None,
+        seed: int = 7,
+    ) -> "Simulator":
+        """Open the simulator of a home folder; the first start builds it.
+
+        Args:
+            home: The platform's home folder; the simulator lives in ``simulator/`` below it.
+            now: Aware instant by which the feeds are shifted at the first start (default: the real
+                present). Later starts ignore ``now``, ``start`` and ``seed``.
+            start: The first clock, at most ``now`` (default: ``now``). A demo of past trading hours
+                starts at the first of them, see :meth:`plan_trading_hours`, and advances hour by
+                hour.
+            seed: Seed of every draw.
+
+        Raises:
+            PermanentFailure: The folder's state is damaged, of another version, or does not match
+                the data pack.
+        """
+        folder = (home / "simulator").absolute()
+        if not (folder / "state.json").exists():
+            now = _utc(now or datetime.now(UTC))
+            log = _first_start(folder, now=now, start=_utc(start or now), seed=seed)
+            simulator = cls(folder, State.read(folder / "state.json"))
+            # The log was made a moment ago: no need to make and compare it again.
+            simulator.log = log
+            return simulator
+        simulator = cls(folder, State.read(folder / "state.json"))
+        simulator._catch_up()
+        return simulator
+
+    @staticmethod
+    def plan_trading_hours(
+        count: int, *, now: datetime | None = None, before: datetime | None = None
+    ) -> list[datetime]:
+        """What :meth:`trading_hours` will say after a first start at ``now``, without starting."""
+        now = _utc(now or datetime.now(UTC))
+        return PosFeed(POS.weeks(now)).trading_hours(count, before=_utc(before or now))
+
+    @property
+    def clock(self) -> datetime:
+        """The simulator's present, aware UTC: sources show every change with a time before it."""
+        return self._state.clock
+
+    @property
+    def seed(self) -> int:
+        """Seed of every draw."""
+        return self._state.seed
+
+    @property
+    def start(self) -> datetime:
+        """The first clock, aware UTC."""
+        return self._state.start
+
+    @property
+    def ends_at(self) -> datetime:
+        """The aware UTC instant at which the first feed's data is used up."""
+        return _end(self._state.weeks)
+
+    @property
+    def landing(self) -> Path:
+        """The landing folder, which contains ``pos/``."""
+        return self.folder / "landing"
+
+    @cached_property
+    def log(self) -> ChangeLog:
+        """The change log, made again from pack, seed and first start.
+
+        Raises:
+            PermanentFailure: It differs from the log of the first start.
+        """
+        state = self._state
+        log = build_log(
+            seed=state.seed, start=state.start, end=_end(state.weeks), weeks=state.weeks
+        )
+        found = log.digest()
+        if found != state.log_sha256:
+            raise PermanentFailure(
+                f"simulator: the change log made from the data pack has SHA-256 {found}, "
+                f"state.json says {state.log_sha256}: package or data changed since the first "
+                "start; start over with an empty folder (demo --fresh)"
+            )
+        return log
+
+    def advance_to(self, at: datetime) -> int:
+        """Move the clock forward and let everything happen that lies before ``at``.
+
+        Each database gets its changes and its clock in one transaction; POS files and markers of
+        all hours closed by then are dropped. Going back, or staying, does nothing.
+
+        Returns:
+            Number of changes applied to the databases.
+
+        Raises:
+            EndOfData: ``at`` lies beyond the end of a feed's data. The clock has then moved to that
+            end.
+        """
+        target = min(_utc(at), self.ends_at)
+        applied = 0
+        if target > self.clock:
+            for database in databases.DATABASES:
+                applied += self._advance_database(database, target)
+            self.pos.drop(self.landing, after=self.clock, until=target)
+            self._state = self._state.at(target)
+            self._state.write(self.folder / "state.json")
+        if _utc(at) > self.ends_at:
+            feed = min(FEEDS, key=lambda name: FEEDS[name].end(self._state.weeks[name]))
+            raise EndOfData(
+                f"simulator: the data of feed {feed} ends at {self.ends_at.isoformat()}, "
+                f"{_utc(at).isoformat()} was asked for; start over with an empty folder "
+                "(demo --fresh)"
+            )
+        return applied
+
+    def trading_hours(self, count: int, *, before: datetime | None = None) -> list[datetime]:
+        """Aware UTC starts, ascending, of the last ``count`` hours with POS trade.
+
+        Args:
+            count: How many hours.
+            before: The hours ended at or before this aware instant (default: the clock).
+
+        Raises:
+            PermanentFailure: The data has fewer such hours.
+        """
+        return self.pos.trading_hours(count, before=_utc(before or self.clock))
+
+    def serve_ads(self, *, faults: Faults | None = None) -> AbstractContextManager[str]:
+        """Serve both ad APIs while the context is open; it yields the base URL."""
+        return ads_server.serve(lambda: self.clock, seed=self.seed, faults=faults)
+
+    def environment(self, ads_url: str) -> dict[str, str]:
+        """Environment variables that point the platform at these sources.
+
+        Args:
+            ads_url: Base URL from :meth:`serve_ads`.
+        """
+        return {
+            "SALES_DB_URL": f"sqlite:///{self._database('sales')}",
+            "INVENTORY_DB_URL": f"sqlite:///{self._database('inventory')}",
+            "POS_LANDING": str(self.landing),
+            "FACEBOOK_ADS_URL": ads_url,
+            "FACEBOOK_ADS_TOKEN": ads_facebook.TOKEN,
+            "FACEBOOK_ADS_ACCOUNT": ads_facebook.ACCOUNT,
+            "GOOGLE_ADS_URL": ads_url,
+            "GOOGLE_ADS_TOKEN": ads_google.TOKEN,
+            "GOOGLE_ADS_DEVELOPER_TOKEN": ads_google.DEVELOPER_TOKEN,
+            "GOOGLE_ADS_CUSTOMER": ads_google.CUSTOMER,
+        }
+
+    def _database(self, database: str) -> Path:
+        return self.folder / f"{database}.db"
+
+    def _advance_database(self, database: str, target: datetime) -> int:
+        path = self._database(database)
+        came_to = databases.read_clock(path)
+        if came_to >= target:
+            return 0
+        changes = self.log.between(came_to, target)
+        return databases.apply(path, database=database, changes=changes, clock=target)
+
+    def _catch_up(self) -> None:
+        """Finish an advance that a killed process left half done."""
+        furthest = max(databases.read_clock(self._database(name)) for name in databases.DATABASES)
+        if furthest > self.clock:
+            self.advance_to(furthest)
+
+
+def _first_start(folder: Path, *, now: datetime, start: datetime, seed: int) -> ChangeLog:
+    if start > now:
+        raise PermanentFailure(
+            f"simulator: start {start.isoformat()} lies after now {now.isoformat()}"
+        )
+    weeks = {name: feed.weeks(now) for name, feed in FEEDS.items()}
+    log = build_log(seed=seed, start=start, end=_end(weeks), weeks=weeks)
+    folder.mkdir(parents=True, exist_ok=True)
+    for database in databases.DATABASES:
+        part, path = folder / f"{database}.part", folder / f"{database}.db"
+        for left_over in (part, path, folder / f"{database}.db-journal"):
+            left_over.unlink(missing_ok=True)
+        databases.build(part, database=database, log=log, clock=start)
+        part.replace(path)
+    first_day = start.astimezone(POS_ZONE).date() - timedelta(days=LANDING_DAYS)
+    landing_from = datetime.combine(first_day, time(), POS_ZONE).astimezone(UTC)
+    PosFeed(weeks["pos"]).drop(folder / "landing", after=landing_from, until=start)
+    State(
+        seed=seed,
+        now=now,
+        start=start,
+        landing_from=landing_from,
+        weeks=weeks,
+        log_sha256=log.digest(),
+        clock=start,
+    ).write(folder / "state.json")
+    return log
+
+
+def _end(weeks: dict[str, int]) -> datetime:
+    return min(feed.end(weeks[name]) for name, feed in FEEDS.items())
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise PermanentFailure(f"simulator: {at.isoformat()} has no time zone; give an aware time")
+    return at.astimezone(UTC)

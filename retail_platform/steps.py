@@ -1,0 +1,42 @@
+"""What every asset's step has in common: retries, how failures reach Dagster, and previews.
+
+Assets only; nothing here knows a layer.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import dagster as dg
+import pyarrow as pa
+
+from retail_platform.failures import PermanentFailure, TransientFailure
+
+RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+"""For transient failures; a permanent one says that it must not be retried."""
+
+PREVIEW_ROWS = 5
+
+
+@contextmanager
+def dagster_failures() -> Generator[None, None, None]:
+    """Turns the platform's failures into Dagster's, whose retry policy then knows what to do."""
+    try:
+        yield
+    except TransientFailure as failure:
+        raise dg.Failure(description=str(failure), allow_retries=True) from failure
+    except PermanentFailure as failure:
+        raise dg.Failure(description=str(failure), allow_retries=False) from failure
+
+
+def preview(rows: pa.Table, hidden: frozenset[str] = frozenset()) -> dg.MarkdownMetadataValue:
+    """A Markdown table of the first rows, without technical and hidden columns."""
+    names = [name for name in rows.column_names if not name.startswith("_") and name not in hidden]
+    if not rows.num_rows or not names:
+        return dg.MetadataValue.md("*no rows*")
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    for row in rows.slice(0, PREVIEW_ROWS).select(names).to_pylist():
+        cells = ("" if row[name] is None else str(row[name])[:40] for name in names)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return dg.MetadataValue.md("\n".join(lines))
