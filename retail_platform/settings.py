@@ -37,6 +37,7 @@ class Settings:
         engine_url: ``sc://`` URL of a running Spark Connect server; None starts an own engine.
         partitions_start: First hourly partition, aware UTC.
         pii_key: Key of the HMAC that masks personal data; None where no contract masks.
+        simulator: Whether the simulator in ``home`` stands in for the sources.
     """
 
     home: Path
@@ -47,6 +48,7 @@ class Settings:
     engine_url: str | None
     partitions_start: datetime
     pii_key: str | None
+    simulator: bool
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -65,6 +67,7 @@ class Settings:
             "ENGINE_URL": "",
             "PARTITIONS_START": "2026-01-01T00:00+00:00",
             "PII_KEY": "",
+            "SIMULATOR": "0",
         }
         unknown = sorted(
             name
@@ -85,6 +88,7 @@ class Settings:
             engine_url=value["ENGINE_URL"] or None,
             partitions_start=_instant(value["PARTITIONS_START"]),
             pii_key=value["PII_KEY"] or None,
+            simulator=_switch(value["SIMULATOR"]),
         )
 
 
@@ -94,6 +98,12 @@ def _engine(text: str) -> Engine:
     except ValueError as error:
         known = [engine.value for engine in Engine]
         raise PermanentFailure(f"RETAIL_ENGINE is {text!r}; expected one of {known}.") from error
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise PermanentFailure(f"RETAIL_SIMULATOR is {text!r}; expected 0 or 1.")
+    return text == "1"
 
 
 def _instant(text: str) -> datetime:

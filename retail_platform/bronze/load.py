@@ -17,6 +17,7 @@ from retail_platform.bronze.transforms import (
     without_stored,
 )
 from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.extract.batches import original_failure
 from retail_platform.extract.reader import SourceReader
 from retail_platform.extract.window import Window
 from retail_platform.failures import TransientFailure
@@ -133,7 +134,9 @@ class BronzeLoader:
             hour=window.hour,
             extracted_at=extracted_at,
         )
-        commit = self.lakehouse.append("bronze", self.table.bronze, stream.reader())
+        with original_failure(stream.reader()) as batches:
+            commit = self.lakehouse.append("bronze", self.table.bronze, batches)
+        self.reader.committed()
         counts = Counts(
             read=stream.read, unchanged=stream.read - stream.appended, applied=stream.appended
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from retail_platform.control.migrations import upgrade
@@ -46,8 +47,8 @@ def create_control_engine(url: str) -> sa.Engine:
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_SECONDS})
-    sa.event.listen(engine, "connect", _leave_transactions_to_sqlalchemy)
-    sa.event.listen(engine, "begin", _begin_with_the_lock_it_needs)
+    event.listen(engine, "connect", _leave_transactions_to_sqlalchemy)
+    event.listen(engine, "begin", _begin_with_the_lock_it_needs)
     return engine
 
 

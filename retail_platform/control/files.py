@@ -5,6 +5,7 @@ Whether a file is skipped or supersedes another is decided by the load; this rem
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -68,7 +69,7 @@ class FileRegistry:
                 if known is not None and known.sha256 == sha256:
                     return FileRow(**known._mapping)
                 connection.execute(sa.update(files).where(current).values(superseded_at=now))
-                values = {
+                values: dict[str, Any] = {
                     "table": table,
                     "path": path,
                     "sha256": sha256,
@@ -78,13 +79,13 @@ class FileRegistry:
                     "registered_at": now,
                     "superseded_at": None,
                 }
-                result = connection.execute(sa.insert(files).values(values))
+                added = sa.insert(files).values(values).returning(files.c.id)
+                return FileRow(id=connection.execute(added).scalar_one(), **values)
         except IntegrityError as error:
             raise TransientFailure(
                 f"{table}, file {path}: another process registered it at the same moment; "
                 "let it finish, then run this load again"
             ) from error
-        return FileRow(id=int(result.inserted_primary_key[0]), **values)
 
     def by_hash(self, table: str, sha256: str) -> FileRow | None:
         """The first current registration of a content in a table, under whatever path."""

@@ -161,27 +161,25 @@ class Ledger:
                         )
                     )
                 last = connection.scalar(sa.select(sa.func.max(loads.c.attempt)).where(same))
-                result = connection.execute(
-                    sa.insert(loads).values(
-                        asset=asset,
-                        layer=layer,
-                        hour=hour,
-                        attempt=(last or 0) + 1,
-                        run_id=run_id,
-                        engine=engine,
-                        window_start=window.start if window else None,
-                        window_end=window.end if window else None,
-                        initial=window.initial if window else False,
-                        status=Status.RUNNING,
-                        started_at=now,
-                    )
+                opened = sa.insert(loads).values(
+                    asset=asset,
+                    layer=layer,
+                    hour=hour,
+                    attempt=(last or 0) + 1,
+                    run_id=run_id,
+                    engine=engine,
+                    window_start=window.start if window else None,
+                    window_end=window.end if window else None,
+                    initial=window.initial if window else False,
+                    status=Status.RUNNING,
+                    started_at=now,
                 )
+                return connection.execute(opened.returning(loads.c.id)).scalar_one()
         except IntegrityError as error:
             raise TransientFailure(
                 f"{asset}, hour {hour.isoformat()}: another process opened the same load at the "
                 "same moment; let it finish, then run this one again"
             ) from error
-        return int(result.inserted_primary_key[0])
 
     def succeed(self, load_id: int, counts: Counts, **facts: Unpack[LoadFacts]) -> None:
         """Close a load as SUCCESS, provided that its counts balance.
@@ -315,5 +313,6 @@ def _closing(started_at: datetime, now: datetime, status: Status) -> dict[str, A
 
 
 def _load_row(row: sa.Row[Any]) -> LoadRow:
-    values = dict(row._mapping)
-    return LoadRow(**{**values, "status": Status(values["status"])})
+    values: dict[str, Any] = dict(row._mapping)
+    values["status"] = Status(values["status"])
+    return LoadRow(**values)

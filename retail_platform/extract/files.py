@@ -180,8 +180,8 @@ class FileSource:
         if missing:
             raise PermanentFailure(
                 f"{self._name}, file {self._relative(path)}: no column {', '.join(missing)}; found "
-                f"{', '.join(header)}, expected {', '.join(self._columns)}; have the sender mend the "
-                "header, or change the table's contract"
+                f"{', '.join(header)}, expected {', '.join(self._columns)}; have the sender "
+                "mend the header, or change the table's contract"
             )
         return header
 

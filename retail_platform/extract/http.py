@@ -81,10 +81,10 @@ class JsonApi:
     secrets: tuple[str, ...] = ()
     patience: Patience = field(default_factory=Patience)
     busy: Callable[[int, Mapping[str, Any]], bool] = _never
+    _session: requests.Session = field(init=False, repr=False, default_factory=requests.Session)
 
     def __post_init__(self) -> None:
-        """Open the session."""
-        self._session = requests.Session()
+        """Give the session its headers."""
         self._session.headers.update(self.headers)
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class JsonApi:
         """Ask until there is a whole answer, the API refuses, or patience ends.
 
         Raises:
-            TransientFailure: No whole answer within the attempts, or the API asks for a longer wait.
+            TransientFailure: No whole answer within the attempts, or the API asks to wait longer.
             PermanentFailure: The API refused the request; the message is the API's own.
         """
         for attempt in range(1, self.patience.attempts + 1):

@@ -1,4 +1,4 @@
-"""Pages of an API as one Arrow stream of text columns, and the guard against turning in a circle."""
+"""Pages of an API as one Arrow stream of text columns, and the guard against pages without end."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

@@ -24,3 +24,7 @@ class SourceReader(Protocol):
             PermanentFailure: the table, a column or a file is not what the metadata says.
         """
         ...
+
+    def committed(self) -> None:
+        """Called once the rows of the last read are in Bronze."""
+        ...

@@ -126,7 +126,7 @@ class SqlSource:
             clock=self.clock() if watermark and window.latest else None,
         )
         (row,) = self._fetch(self._queries.compile(query), place=table)
-        return int(row["rows"])
+        return int(str(row["rows"]))
 
     def read(
         self,
@@ -143,7 +143,8 @@ class SqlSource:
         Args:
             table: ``name`` or ``schema.name``.
             columns: Source columns to read, in this order.
-            casts: Arrow type by column; a column without one is a string, as received.
+            casts: Arrow type by column; a column without one is a string, as received. SQLite
+                writes a REAL with 15 digits: name float64 where each bit counts.
             watermark: Column that the window is about; None reads the whole table.
             window: Half-open range of the watermark. ``latest`` adds rows whose watermark is NULL,
                 no timestamp, or beyond the source's clock.

@@ -52,7 +52,7 @@ class Queries:
 
     def typed(
         self,
-        query: sa.Select[Any],
+        query: sa.Select[*tuple[Any, ...]],
         names: Sequence[str],
         reals: Mapping[str, sa.ColumnElement[Any]] = MappingProxyType({}),
     ) -> sa.ClauseElement:

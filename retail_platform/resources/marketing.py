@@ -7,7 +7,7 @@ from retail_platform.extract.google_ads import GoogleAds
 from retail_platform.extract.http import Patience
 
 
-class FacebookAdsResource(dg.ConfigurableResource):
+class FacebookAdsResource(dg.ConfigurableResource[None]):
     """One Facebook ad account.
 
     Attributes:
@@ -32,7 +32,7 @@ class FacebookAdsResource(dg.ConfigurableResource):
         )
 
 
-class GoogleAdsResource(dg.ConfigurableResource):
+class GoogleAdsResource(dg.ConfigurableResource[None]):
     """One Google Ads customer.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""A control database per test: SQLite always, PostgreSQL where a server is installed."""
+"""A control database per test: SQLite always, PostgreSQL where it is installed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +7,27 @@ import pytest
 import sqlalchemy as sa
 
 from retail_platform.control.database import open_control
+from retail_platform_tests.extract.postgres import postgres_server
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    """A fresh control database in a file."""
-    control = open_control(f"sqlite:///{tmp_path}/control.db")
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a running PostgreSQL; skips where there is none."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """A fresh control database."""
+    if request.param == "sqlite":
+        control = open_control(f"sqlite:///{tmp_path}/control.db")
+        yield control
+        control.dispose()
+        return
+    url = request.getfixturevalue("postgres_url")
+    control = open_control(url)
     yield control
+    with control.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     control.dispose()

@@ -1,9 +1,9 @@
 """A lake of Silver tables for the tests of Gold, the engine over it, and dbt on that engine.
 
-Real parts: Delta tables written by delta-rs, Sail as the engine, dbt as it is called in production
-(a process of its own). Not here: the tests, and how Silver comes to its rows; a test states them.
+Real parts: Delta tables written by delta-rs, Sail as the engine, dbt in a process of its own. Not here: the tests, and how Silver comes to its rows; a test states them.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -33,7 +33,10 @@ _TYPES = {
     "money": pa.decimal128(19, 4),
     "rate": pa.decimal128(9, 4),
 }
-_META = "_watermark timestamp, _extracted_at timestamp, _row_hash string, _hour timestamp, _deleted boolean, _inferred boolean"
+_META = (
+    "_watermark timestamp, _extracted_at timestamp, _row_hash string, _hour timestamp, "
+    "_deleted boolean, _inferred boolean"
+)
 _SCD2 = "valid_from timestamp, valid_to timestamp, is_current boolean"
 _ENTITIES = {
     "customers": (
@@ -119,6 +122,7 @@ class SilverLake:
     work: Path
     _server: SparkConnectServer | None = field(default=None, init=False)
     _session: SparkSession | None = field(default=None, init=False)
+    _loop: "subprocess.Popen[str] | None" = field(default=None, init=False)
     remote_url: str = field(default="", init=False)
 
     @property
@@ -137,7 +141,8 @@ class SilverLake:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the session and stop the engine."""
+        """End dbt, close the session and stop the engine."""
+        self._end_loop()
         if self._session is not None:
             self._session.stop()
         if self._server is not None:
@@ -158,6 +163,7 @@ class SilverLake:
         """Open a session of its own and register every table that exists, with its columns."""
         assert self._server is not None
         _, port = self._server.listening_address
+        self._end_loop()
         if self._session is not None:
             self._session.stop()
         self.remote_url = f"sc://127.0.0.1:{port}/;user_id=test;session_id={uuid.uuid4()}"
@@ -175,31 +181,53 @@ class SilverLake:
                     f"using delta location '{path}'"
                 )
 
-    def dbt(self, *arguments: str, hour: datetime | None = None) -> str:
-        """Run dbt on this lake and return what it printed; raise AssertionError if it fails."""
-        environment = {
-            **os.environ,
-            "SPARK_REMOTE": self.remote_url,
-            "RETAIL_GOLD_ROOT": self.gold_root,
-            "DBT_PROJECT_DIR": str(DBT_PROJECT),
-            "DBT_PROFILES_DIR": str(DBT_PROJECT),
-            "DBT_TARGET_PATH": str(self.work / "target"),
-            "DBT_LOG_PATH": str(self.work / "logs"),
-            **({"RETAIL_HOUR": f"{hour:%Y-%m-%d %H:%M:%S}"} if hour else {}),
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        return done.stdout
+    def dbt(self, *arguments: str, hours: Iterable[datetime] = (), succeeds: bool = True) -> str:
+        """Run dbt on this lake and return what it printed; check that it ends as expected."""
+        if self._loop is None:
+            self._loop = self._start_loop()
+        assert self._loop.stdin is not None
+        assert self._loop.stdout is not None
+        given = ",".join(f"{hour:%Y-%m-%d %H:%M:%S}" for hour in hours)
+        self._loop.stdin.write(json.dumps({"arguments": arguments, "hours": given}) + "\n")
+        self._loop.stdin.flush()
+        answer = json.loads(self._loop.stdout.readline())
+        assert answer["success"] is succeeds, answer["output"][-6000:]
+        return answer["output"]
 
-    def build(self, hour: datetime) -> str:
-        """Build one hour of Gold as the hourly asset does."""
-        return self.dbt("build", "--exclude", "tag:daily", hour=hour)
+    def _start_loop(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("dbt_loop.py"))],
+            env={
+                **os.environ,
+                "SPARK_REMOTE": self.remote_url,
+                "RETAIL_GOLD_ROOT": self.gold_root,
+                "DBT_PROJECT_DIR": str(DBT_PROJECT),
+                "DBT_PROFILES_DIR": str(DBT_PROJECT),
+                "DBT_TARGET_PATH": str(self.work / "target"),
+                "DBT_LOG_PATH": str(self.work / "logs"),
+            },
+            cwd=DBT_PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def _end_loop(self) -> None:
+        if self._loop is not None:
+            self._loop.communicate()
+            self._loop = None
+
+    def build(self, *hours: datetime) -> str:
+        """Build and test the hours of Gold as the hourly asset does."""
+        return self.dbt("build", "--exclude", "tag:daily", hours=hours)
+
+    def run(self, *hours: datetime) -> str:
+        """Build the models of the hours, without tests and snapshots."""
+        return self.dbt("run", hours=hours)
+
+    def rebuild(self) -> str:
+        """Rebuild every model whole from Silver."""
+        return self.dbt("run", "--full-refresh")
 
     def gold(self, model: str, *, technical: bool = False) -> list[dict[str, Any]]:
         """The rows of a Gold table, in a fixed order; columns that begin with `_` on demand."""

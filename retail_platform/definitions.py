@@ -1,0 +1,67 @@
+"""The code location: one ``Definitions`` per area, merged. No logic of its own."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from retail_platform.automation import MINUTE_OF_HOUR, late_data_condition
+from retail_platform.bronze.assets import build_bronze_asset
+from retail_platform.control.resource import ControlResource
+from retail_platform.gold.assets import build_gold_defs
+from retail_platform.lakehouse.resource import LakehouseResource
+from retail_platform.metadata.loader import load_catalog
+from retail_platform.operations.jobs import build_job_defs
+from retail_platform.partitions import hourly_partitions
+from retail_platform.settings import PACKAGE, Settings
+from retail_platform.silver.assets import build_silver_asset
+from retail_platform.simulator.reconciliation import build_reconciliation_defs
+from retail_platform.steps import RETRIES
+
+
+def build_defs(
+    settings: Settings, *, resource_overrides: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """Everything that Dagster loads.
+
+    Args:
+        settings: Settings of the deployment.
+        resource_overrides: Resources that replace those of the same key, for tests.
+    """
+    catalog = load_catalog(settings.catalog)
+    partitions = hourly_partitions(settings.partitions_start)
+    tables = [
+        build_bronze_asset(table=table, partitions_def=partitions) for table in catalog.tables
+    ] + [
+        build_silver_asset(
+            table=table, catalog=catalog, partitions_def=partitions, pii_key=settings.pii_key
+        )
+        for table in catalog.tables
+    ]
+    gold = build_gold_defs(
+        dbt_project_dir=PACKAGE / "gold" / "dbt",
+        target_path=settings.home / "dbt",
+        partitions_def=partitions,
+        automation_condition=late_data_condition(),
+        pool="gold",
+        retry_policy=RETRIES,
+    )
+    resources = {
+        "lakehouse": LakehouseResource.of(settings),
+        "control": ControlResource.of(settings),
+        **(resource_overrides or {}),
+    }
+    return dg.Definitions.merge(
+        *tables,
+        gold,
+        build_reconciliation_defs(settings=settings),
+        build_job_defs(catalog=catalog, partitions_def=partitions, minute=MINUTE_OF_HOUR),
+        dg.Definitions(resources=resources, executor=dg.in_process_executor),
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location of this environment."""
+    return build_defs(Settings.from_environment())
+
+

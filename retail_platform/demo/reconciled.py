@@ -1,0 +1,19 @@
+"""Reconciliation of the lake that the settings name, for the command and the demo."""
+
+from retail_platform.control.database import open_control
+from retail_platform.control.ledger import Ledger
+from retail_platform.metadata.loader import load_catalog
+from retail_platform.settings import Settings
+from retail_platform.simulator.reconciliation import Line, reconcile
+from retail_platform.simulator.simulator import Simulator
+
+
+def reconciled_lines() -> list[Line]:
+    """Compares the lake of this environment with its simulator."""
+    settings = Settings.from_environment()
+    return reconcile(
+        simulator=Simulator.open(settings.home),
+        ledger=Ledger(open_control(settings.control_url)),
+        lake_url=settings.lake_url,
+        catalog=load_catalog(settings.catalog),
+    )

@@ -1,0 +1,168 @@
+"""Opens the reader of a table from its source's connection. Secrets are read here, and only here."""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from retail_platform.control.files import FileRegistry
+from retail_platform.extract.files import FileContent, FileSource
+from retail_platform.extract.reader import SourceReader
+from retail_platform.extract.sql import SqlSource
+from retail_platform.extract.window import Window
+from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.loader import Table
+from retail_platform.metadata.models import (
+    FacebookAdsConnection,
+    FilesConnection,
+    FromEnvironment,
+    GoogleAdsConnection,
+    SqlConnection,
+)
+from retail_platform.resources.marketing import FacebookAdsResource, GoogleAdsResource
+
+
+@contextmanager
+def open_reader(
+    table: Table, files: FileRegistry, environ: Mapping[str, str] = os.environ
+) -> Generator[SourceReader, None, None]:
+    """The reader of a table's source.
+
+    Args:
+        table: The table's metadata.
+        files: Registry of files that were taken in.
+        environ: Where the connection's secrets are.
+
+    Raises:
+        PermanentFailure: a variable that the connection names is not set.
+    """
+
+    def value(setting: FromEnvironment) -> str:
+        found = environ.get(setting.env)
+        if not found:
+            raise PermanentFailure(
+                f"bronze.{table.bronze}: source {table.source} needs the environment variable "
+                f"{setting.env}, which is not set. `retail-platform demo` sets it for the "
+                "simulator; set it to your own source otherwise."
+            )
+        return found
+
+    match table.connection:
+        case SqlConnection(url=url, timezone=zone, clock_query=query):
+            yield _SqlReader(SqlSource(value(url), zone, query, name=table.source))
+        case FilesConnection(root=root, timezone=zone):
+            yield _FilesReader(_file_source(table, value(root), zone), files)
+        case FacebookAdsConnection(url=url, token=token, account=account):
+            facebook = FacebookAdsResource(
+                base_url=value(url), token=value(token), account=value(account)
+            )
+            with closing(facebook.client()) as client:
+                yield _AdsReader(client, table.connection.timezone)
+        case GoogleAdsConnection(
+            url=url, token=token, developer_token=developer_token, customer=customer
+        ):
+            google = GoogleAdsResource(
+                base_url=value(url),
+                token=value(token),
+                developer_token=value(developer_token),
+                customer=value(customer),
+            )
+            with closing(google.client()) as client:
+                yield _AdsReader(client, table.connection.timezone)
+
+
+def _file_source(table: Table, root: str, zone: str) -> FileSource:
+    declared = [name for name in table.row.columns if not name.startswith("_")]
+    return FileSource(
+        root, table.row.path or "", zone, columns=declared, name=f"bronze.{table.bronze}"
+    )
+
+
+class _SqlReader:
+    """A SQL table by watermark, or whole."""
+
+    def __init__(self, source: SqlSource) -> None:
+        self.source = source
+
+    def clock(self) -> datetime:
+        return self.source.clock()
+
+    def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
+        renamed = {target: source for source, target in table.row.columns.items()}
+        watermark = table.row.watermark
+        incremental = table.row.load == "incremental" and watermark is not None
+        return self.source.read(
+            table=table.row.table,
+            columns=list(self.source.columns(table.row.table)),
+            casts={},
+            watermark=renamed.get(watermark.column, watermark.column) if incremental else None,
+            window=window,
+        )
+
+    def committed(self) -> None:
+        """Nothing to remember: the ledger has the window."""
+
+
+class _FilesReader:
+    """The files of an hour; a content that is in the lake under another name is left out."""
+
+    def __init__(self, source: FileSource, files: FileRegistry) -> None:
+        self.source = source
+        self.files = files
+        self.taken: list[tuple[str, FileContent, datetime]] = []
+
+    def clock(self) -> datetime:
+        # A folder has no clock: the hour's done marker says that it is closed, see `read`.
+        return datetime.now(UTC)
+
+    def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
+        paths = []
+        contents: dict[str, str] = {}
+        for path in self.source.hour_files(window.hour):
+            content = self.source.content(path)
+            known = self.files.by_hash(table.bronze, content.sha256)
+            first = contents.setdefault(content.sha256, content.path)
+            if first == content.path and (known is None or known.path == content.path):
+                paths.append(path)
+                self.taken.append((table.bronze, content, window.hour))
+        return self.source.read(paths)
+
+    def committed(self) -> None:
+        for table, content, hour in self.taken:
+            self.files.register(
+                table=table,
+                path=content.path,
+                sha256=content.sha256,
+                size=content.bytes,
+                hour=hour,
+                rows=0,
+            )
+
+
+class _AdsClient(Protocol):
+    def clock(self) -> datetime: ...
+
+    def read(self, *, since: date, until: date) -> pa.RecordBatchReader: ...
+
+
+class _AdsReader:
+    """The trailing days of an ad account, in the account's own days."""
+
+    def __init__(self, client: _AdsClient, timezone: str) -> None:
+        self.client = client
+        self.zone = ZoneInfo(timezone)
+
+    def clock(self) -> datetime:
+        return self.client.clock()
+
+    def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
+        until = window.hour.astimezone(self.zone).date()
+        since = until - timedelta(days=table.row.restate_days)
+        return self.client.read(since=since, until=until)
+
+    def committed(self) -> None:
+        """Nothing to remember: every fetch reads its days anew."""

@@ -1,0 +1,1 @@
+"""Operations: jobs, schedules and sensors that keep the platform current."""

@@ -1,0 +1,46 @@
+"""Jobs and the hourly schedule: one job for everything and one per source."""
+
+import dagster as dg
+
+from retail_platform.metadata.loader import Catalog
+
+ALL_HOURLY = "all_hourly"
+
+
+def build_job_defs(
+    *, catalog: Catalog, partitions_def: dg.HourlyPartitionsDefinition, minute: int
+) -> dg.Definitions:
+    """The jobs, the hourly schedule at the root, and the late-data sensor.
+
+    Args:
+        catalog: All tables.
+        partitions_def: The shared hourly partitions.
+        minute: Minute of the hour at which the hour before is loaded.
+    """
+    everything = dg.define_asset_job(
+        ALL_HOURLY,
+        selection=dg.AssetSelection.all(),
+        partitions_def=partitions_def,
+        description="Every table of one hour, from the sources to the marts, with its checks.",
+    )
+    per_source = [
+        dg.define_asset_job(
+            f"{source}_hourly",
+            selection=dg.AssetSelection.groups(f"bronze_{source}", f"silver_{source}"),
+            partitions_def=partitions_def,
+            description=f"Bronze and Silver of {source} for one hour.",
+        )
+        for source in catalog.sources
+    ]
+    schedule = dg.build_schedule_from_partitioned_job(
+        everything, name="hourly", minute_of_hour=minute, description="Loads the hour before."
+    )
+    late_data = dg.AutomationConditionSensorDefinition(
+        "late_data",
+        target=dg.AssetSelection.all(),
+        description=(
+            "Carries hours that land late, or were repaired, on to Silver and Gold. "
+            "Switch it on where sources are loaded outside of the hourly schedule."
+        ),
+    )
+    return dg.Definitions(jobs=[everything, *per_source], schedules=[schedule], sensors=[late_data])

@@ -1,0 +1,1 @@
+"""Dagster resources that wrap outside systems."""

@@ -1,0 +1,139 @@
+"""A real HTTP server that answers in the ad APIs' documented shapes, with faults on demand.
+
+Not the simulator: it knows a handful of rows, so that the clients are tested against the shape and
+not against themselves.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+TOKEN = "t0ps3cret"
+DEVELOPER_TOKEN = "d3vs3cret"
+HOUR = "hourly_stats_aggregated_by_advertiser_time_zone"
+
+
+@dataclass
+class Fault:
+    """An answer that replaces the proper one: a status, or half of the body (status 200)."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    half: str | None = None
+
+
+@dataclass
+class AdsServer:
+    """What the server knows and what it was asked."""
+
+    url: str = ""
+    page_rows: int = 2
+    repeat_cursor: bool = False
+    source_clock: str | None = None
+    faults: deque[Fault | None] = field(default_factory=deque)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    insights: list[dict[str, Any]] = field(default_factory=list)
+    campaigns: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def serving(state: AdsServer) -> Iterator[AdsServer]:
+    """Serve on a free port for as long as the context is open."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    state: AdsServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        self._serve({})
+
+    def do_POST(self) -> None:
+        self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _serve(self, body: dict[str, Any]) -> None:
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.state.requests.append({"path": parts.path, "query": query, "body": body})
+        fault = self.state.faults.popleft() if self.state.faults else None
+        status, answer = self._answer(parts.path, query, body)
+        if fault is not None and fault.half is None:
+            status, answer = fault.status, fault.body or {"error": {"message": "fault"}}
+        self._send(status, json.dumps(answer).encode(), fault or Fault())
+
+    def _send(self, status: int, content: bytes, fault: Fault) -> None:
+        if fault.half == "whole length":
+            content = content[: len(content) // 2]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        if self.state.source_clock:
+            self.send_header("X-Source-Clock", self.state.source_clock)
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if fault.half == "connection closed":
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+            return
+        self.wfile.write(content)
+
+    def _answer(
+        self, path: str, query: dict[str, str], body: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            message = f"Invalid OAuth access token {self.headers.get('Authorization')}"
+            return 401, {"error": {"message": message, "type": "OAuthException", "code": 190}}
+        if path == "/v21.0/act_42":
+            account = {"name": "Shop", "currency": "USD", "timezone_name": "America/New_York"}
+            return 200, account | {"id": "act_42"}
+        if path == "/v21.0/act_42/campaigns":
+            return 200, self._edge(self.state.campaigns, query)
+        if path == "/v21.0/act_42/insights":
+            return 200, self._edge(self.state.insights, query)
+        if path == "/v18/customers/99/googleAds:search":
+            return self._search(body)
+        return 404, {"error": {"message": f"no such edge: {path}"}}
+
+    def _edge(self, rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
+        begin = int(query.get("after", "0"))
+        end = begin + self.state.page_rows
+        paging: dict[str, Any] = {"cursors": {"before": str(begin), "after": str(end)}}
+        if end < len(rows):
+            paging["next"] = f"{self.state.url}/elsewhere?after={end}"
+            if self.state.repeat_cursor:
+                paging["cursors"]["after"] = "1"
+        return {"data": rows[begin:end], "paging": paging}
+
+    def _search(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if self.headers.get("developer-token") != DEVELOPER_TOKEN:
+            return 403, {"error": {"code": 403, "message": "DEVELOPER_TOKEN_INVALID"}}
+        if set(body) - {"query", "pageToken"}:
+            return 400, {"error": {"code": 400, "message": "PAGE_SIZE_NOT_SUPPORTED"}}
+        begin = int(body.get("pageToken", "0"))
+        end = begin + self.state.page_rows
+        answer: dict[str, Any] = {"results": self.state.results[begin:end], "fieldMask": ""}
+        if end < len(self.state.results):
+            answer["nextPageToken"] = "0" if self.state.repeat_cursor else str(end)
+        return 200, answer

@@ -1,0 +1,91 @@
+"""SQL extraction from a real PostgreSQL: exact numerics, both kinds of timestamp, failures."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from retail_platform.extract.sql import SqlSource
+from retail_platform.extract.window import Window
+from retail_platform.failures import PermanentFailure
+
+pytestmark = pytest.mark.postgres
+
+HOUR = datetime(2026, 11, 20, 14, tzinfo=UTC)  # 06:00 in Los Angeles
+WINDOW = Window.of_hour(HOUR, buffer=timedelta(), initial=False)
+EVERYTHING = Window(hour=HOUR, start=None, end=HOUR + timedelta(hours=1), initial=True)
+
+
+@pytest.fixture
+def source(postgres_url: str) -> SqlSource:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        for statement in (
+            "DROP SCHEMA IF EXISTS sales CASCADE",
+            "CREATE SCHEMA sales",
+            "CREATE TABLE sales.orders (id bigint, amount numeric(19,4), long numeric,"
+            " code char(3), local timestamp, moment timestamptz, ok boolean)",
+            "INSERT INTO sales.orders VALUES"
+            " (NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
+            " (1, 123456789012345.6789, 3.141592653589793238, 'ab', '2026-11-20 06:00:00',"
+            " '2026-11-20 14:00:00+00', true),"
+            " (2, 1, 1, 'c', '2026-11-20 07:00:00', '2026-11-20 15:00:00+00', false),"
+            " (3, 1, 1, 'c', '2099-01-01 00:00:00', '2099-01-01 00:00:00+00', false)",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    return SqlSource(postgres_url, "America/Los_Angeles", name="erp")
+
+
+def ids(source: SqlSource, watermark: str, window: Window) -> list[int | None]:
+    reader = source.read(
+        table="sales.orders",
+        columns=["id"],
+        casts={"id": pa.int64()},
+        watermark=watermark,
+        window=window,
+    )
+    return sorted(reader.read_all()["id"].to_pylist(), key=str)
+
+
+def test_values_are_exact(source: SqlSource) -> None:
+    casts = {"id": pa.int64(), "amount": pa.decimal128(19, 4), "ok": pa.bool_()}
+    table = source.read(
+        table="sales.orders",
+        columns=["id", "amount", "long", "code", "local", "ok"],
+        casts=casts,
+        watermark=None,
+        window=EVERYTHING,
+    ).read_all()
+    assert table.schema.field("amount").type == pa.decimal128(19, 4)
+    assert table.to_pylist()[:2] == [
+        dict.fromkeys(table.schema.names),
+        {
+            "id": 1,
+            "amount": Decimal("123456789012345.6789"),
+            "long": "3.141592653589793238",
+            "code": "ab ",
+            "local": "2026-11-20 06:00:00.000000",
+            "ok": True,
+        },
+    ]
+
+
+@pytest.mark.parametrize("watermark", ["local", "moment"])
+def test_windows_of_naive_and_aware_watermarks(source: SqlSource, watermark: str) -> None:
+    following = Window.of_hour(HOUR + timedelta(hours=1), buffer=timedelta(), initial=False)
+    latest = Window.of_hour(HOUR, buffer=timedelta(), initial=False, latest=True)
+    assert ids(source, watermark, WINDOW) == [1]
+    assert ids(source, watermark, following) == [2]
+    assert ids(source, watermark, EVERYTHING) == [1]
+    assert set(ids(source, watermark, latest)) >= {1, 3, None}
+    assert source.count("sales.orders", watermark, WINDOW) == 1
+
+
+def test_clock_columns_and_missing_names(source: SqlSource) -> None:
+    assert abs(source.clock() - datetime.now(UTC)) < timedelta(seconds=5)
+    assert source.columns("sales.orders")["moment"] == "timestamp with time zone"
+    with pytest.raises(PermanentFailure, match=r"table sales\.order: .*tables there: orders"):
+        source.columns("sales.order")
