@@ -23,7 +23,8 @@ def main() -> None:
             result = dbtRunner().invoke(request["arguments"])
         answer = {
             "success": result.success,
-            "output": output.getvalue() + (str(result.exception) if result.exception else ""),
+            "output": output.getvalue()
+            + (str(result.exception) if result.exception else ""),
         }
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

@@ -34,7 +34,9 @@ def order(number: int, ordered: str, modified: str, **changes: Any) -> Row:  # n
     } | changes
 
 
-def line(number: int, position: int, product: int, pieces: int, modified: str, **changes: Any) -> Row:  # noqa: ANN401
+def line(
+    number: int, position: int, product: int, pieces: int, modified: str, **changes: Any
+) -> Row:  # noqa: ANN401
     """An order line at 10.5005 a piece."""
     price = Decimal("10.5005")
     return {
@@ -69,7 +71,13 @@ def product(number: int, subcategory: int | None, modified: datetime) -> Row:
     }
 
 
-def till(file_hour: int, position: int, pieces: int, country: str | None = "France", **changes: Any) -> Row:  # noqa: ANN401
+def till(
+    file_hour: int,
+    position: int,
+    pieces: int,
+    country: str | None = "France",
+    **changes: Any,
+) -> Row:  # noqa: ANN401
     """A till line of the hour's file."""
     return {
         "invoice_no": f"5{file_hour}",
@@ -147,12 +155,25 @@ BATCHES: list[Batch] = [
             {"subcategory_id": 1, "category": "Bikes", "modified_at": LONG_AGO},
             {"subcategory_id": 2, "category": "Clothing", "modified_at": LONG_AGO},
         ],
-        "stores": [{"store_id": 7, "name": "Shop", "territory_id": 1, "modified_at": LONG_AGO}],
+        "stores": [
+            {"store_id": 7, "name": "Shop", "territory_id": 1, "modified_at": LONG_AGO}
+        ],
         "customers": [customer(1, 1, LONG_AGO), customer(2, 2, LONG_AGO)],
-        "products": [product(10, 1, LONG_AGO), product(20, 2, LONG_AGO), product(30, None, LONG_AGO)],
+        "products": [
+            product(10, 1, LONG_AGO),
+            product(20, 2, LONG_AGO),
+            product(30, None, LONG_AGO),
+        ],
         "orders": [
             order(100, "09:10:00", "10:01:00"),
-            order(101, "09:50:00", "10:02:00", customer_id=2, channel="reseller", store_id=7),
+            order(
+                101,
+                "09:50:00",
+                "10:02:00",
+                customer_id=2,
+                channel="reseller",
+                store_id=7,
+            ),
             order(102, "10:30:00", "10:30:00", customer_id=None),
         ],
         "order_lines": [
@@ -174,13 +195,23 @@ BATCHES: list[Batch] = [
         "order_lines": [line(105, 1, 20, 4, "11:20:00")],
         "pos_transactions": [till(11, 1, 3, None), till(11, 2, 2, "Germany")],
         "stock_levels": [stock(20, 8, "11:30:00")],
-        "facebook_insights": [facebook(5, "12.5000", "12:00:00"), facebook(6, "1.0000", "12:00:00")],
+        "facebook_insights": [
+            facebook(5, "12.5000", "12:00:00"),
+            facebook(6, "1.0000", "12:00:00"),
+        ],
     },
     {
         "customers": [customer(1, 2, at("09:00:00"))],
         "products": [product(10, 2, at("10:20:00"))],
         "orders": [
-            order(101, "09:50:00", "12:10:00", customer_id=2, channel="reseller", status="cancelled")
+            order(
+                101,
+                "09:50:00",
+                "12:10:00",
+                customer_id=2,
+                channel="reseller",
+                status="cancelled",
+            )
         ],
         "order_lines": [line(102, 1, 10, 5, "12:15:00")],
         "pos_transactions": [till(12, 1, 1)],
@@ -200,8 +231,12 @@ BATCHES: list[Batch] = [
         ],
     },
     {
-        "territories": [{"territory_id": 2, "name": "Central", "modified_at": at("14:00:00")}],
-        "categories": [{"subcategory_id": 1, "category": "Cycles", "modified_at": at("14:00:00")}],
+        "territories": [
+            {"territory_id": 2, "name": "Central", "modified_at": at("14:00:00")}
+        ],
+        "categories": [
+            {"subcategory_id": 1, "category": "Cycles", "modified_at": at("14:00:00")}
+        ],
         "orders": [order(106, "13:40:00", "14:05:00", customer_id=9)],
         "pos_transactions": [till(14, 1, 1)],
         "stock_levels": [stock(10, 40, "14:10:00"), stock(20, 7, "14:20:00")],

@@ -20,6 +20,7 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.session import SparkSession
 
 import retail_platform.gold
+from retail_platform.lakehouse.engine import EngineSession
 
 DBT_PROJECT = Path(retail_platform.gold.__file__).parent / "dbt"
 
@@ -148,16 +149,33 @@ class SilverLake:
         if self._server is not None:
             self._server.stop()
 
+    @property
+    def session(self) -> EngineSession | None:
+        """The open session."""
+        if self._session is None:
+            return None
+        return EngineSession(spark=self._session, remote_url=self.remote_url)
+
+    def drop(self, layer: str, name: str) -> None:
+        """Remove a table from the session's catalogue."""
+        assert self._session is not None
+        self._session.sql(f"drop table {layer}.{name}")
+
     def write(self, entity: str, rows: Iterable[Row]) -> None:
         """Replace a Silver table by `rows`; what a row leaves out is NULL, flags are false."""
         schema = silver_schema(entity)
         filled = [
             {name: row.get(name) for name in schema.names}
-            | {"_deleted": row.get("_deleted", False), "_inferred": row.get("_inferred", False)}
+            | {
+                "_deleted": row.get("_deleted", False),
+                "_inferred": row.get("_inferred", False),
+            }
             for row in rows
         ]
         path = self.root / "silver" / entity
-        write_deltalake(path, pa.Table.from_pylist(filled, schema=schema), mode="overwrite")
+        write_deltalake(
+            path, pa.Table.from_pylist(filled, schema=schema), mode="overwrite"
+        )
 
     def open_session(self) -> None:
         """Open a session of its own and register every table that exists, with its columns."""
@@ -166,9 +184,12 @@ class SilverLake:
         self._end_loop()
         if self._session is not None:
             self._session.stop()
-        self.remote_url = f"sc://127.0.0.1:{port}/;user_id=test;session_id={uuid.uuid4()}"
+        self.remote_url = (
+            f"sc://127.0.0.1:{port}/;user_id=test;session_id={uuid.uuid4()}"
+        )
         self._session = SparkSession.builder.remote(self.remote_url).create()
         self._session.conf.set("spark.sql.session.timeZone", "UTC")
+        self._session.conf.set("spark.sql.ansi.enabled", "true")
         for layer in ("silver", "gold"):
             self._session.sql(f"create database if not exists {layer}")
             for path in sorted((self.root / layer).glob("*")):
@@ -181,14 +202,18 @@ class SilverLake:
                     f"using delta location '{path}'"
                 )
 
-    def dbt(self, *arguments: str, hours: Iterable[datetime] = (), succeeds: bool = True) -> str:
+    def dbt(
+        self, *arguments: str, hours: Iterable[datetime] = (), succeeds: bool = True
+    ) -> str:
         """Run dbt on this lake and return what it printed; check that it ends as expected."""
         if self._loop is None:
             self._loop = self._start_loop()
         assert self._loop.stdin is not None
         assert self._loop.stdout is not None
         given = ",".join(f"{hour:%Y-%m-%d %H:%M:%S}" for hour in hours)
-        self._loop.stdin.write(json.dumps({"arguments": arguments, "hours": given}) + "\n")
+        self._loop.stdin.write(
+            json.dumps({"arguments": arguments, "hours": given}) + "\n"
+        )
         self._loop.stdin.flush()
         answer = json.loads(self._loop.stdout.readline())
         assert answer["success"] is succeeds, answer["output"][-6000:]
@@ -232,8 +257,12 @@ class SilverLake:
     def gold(self, model: str, *, technical: bool = False) -> list[dict[str, Any]]:
         """The rows of a Gold table, in a fixed order; columns that begin with `_` on demand."""
         table = pa.table(DeltaTable(f"{self.gold_root}/{model}").to_pyarrow_table())
-        names = [name for name in table.column_names if technical or not name.startswith("_")]
-        return sorted(table.select(names).to_pylist(), key=lambda row: str(row[names[0]]))
+        names = [
+            name for name in table.column_names if technical or not name.startswith("_")
+        ]
+        return sorted(
+            table.select(names).to_pylist(), key=lambda row: str(row[names[0]])
+        )
 
     def version(self, model: str) -> int:
         """The number of a Gold table's last commit."""
@@ -252,5 +281,10 @@ def _spark_type(kind: pa.DataType) -> str:
         return "timestamp"
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision}, {kind.scale})"
-    names = {"int64": "bigint", "int32": "int", "date32[day]": "date", "bool": "boolean"}
+    names = {
+        "int64": "bigint",
+        "int32": "int",
+        "date32[day]": "date",
+        "bool": "boolean",
+    }
     return names.get(str(kind), str(kind).replace("_view", "").replace("large_", ""))

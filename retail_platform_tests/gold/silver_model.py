@@ -22,8 +22,19 @@ KEYS = {
     "order_lines": ("order_id", "line_number"),
     "stock_levels": ("product_id", "location_id"),
     "pos_transactions": ("file_path", "line_number"),
-    "facebook_insights": ("account_id", "campaign_id", "date_start", "hour", "attribution_setting"),
-    "google_campaign_performance": ("account_id", "campaign_id", "segments_date", "segments_hour"),
+    "facebook_insights": (
+        "account_id",
+        "campaign_id",
+        "date_start",
+        "hour",
+        "attribution_setting",
+    ),
+    "google_campaign_performance": (
+        "account_id",
+        "campaign_id",
+        "segments_date",
+        "segments_hour",
+    ),
 }
 VERSIONED = {"customers", "products", "stock_levels"}
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -60,7 +71,11 @@ class SilverModel:
         stored = self.tables[entity].get(key)
         if stored is None or _sequence(row) > _sequence(stored):
             extracted = row.get("_extracted_at", hour)
-            self.tables[entity][key] = {**row, "_hour": hour, "_extracted_at": extracted}
+            self.tables[entity][key] = {
+                **row,
+                "_hour": hour,
+                "_extracted_at": extracted,
+            }
 
     def _add_version(self, entity: str, hour: datetime, row: Row) -> None:
         table = self.tables[entity]
@@ -70,7 +85,9 @@ class SilverModel:
             return
         table.pop((*key, EARLIEST), None)
         table[identity] = {**row, "valid_from": row["modified_at"], "_hour": hour}
-        versions = sorted(self._versions(entity, key), key=lambda one: one["valid_from"])
+        versions = sorted(
+            self._versions(entity, key), key=lambda one: one["valid_from"]
+        )
         ends = [version["valid_from"] for version in versions[1:]] + [None]
         for version, end in zip(versions, ends, strict=True):
             if version.get("valid_to") != end:
@@ -79,7 +96,9 @@ class SilverModel:
             version["is_current"] = end is None
 
     def _versions(self, entity: str, key: tuple[Any, ...]) -> Iterator[Row]:
-        return (row for identity, row in self.tables[entity].items() if identity[:-1] == key)
+        return (
+            row for identity, row in self.tables[entity].items() if identity[:-1] == key
+        )
 
     def _infer_customers(self, hour: datetime) -> None:
         known = {identity[0] for identity in self.tables["customers"]}

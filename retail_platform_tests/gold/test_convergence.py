@@ -31,7 +31,9 @@ def _gold(lake: SilverLake) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(
-    "order", [(0, 1, 2, 3, 4), (2, 4, 0, 3, 1), (4, 3, 2, 1, 0)], ids=["forward", "mixed", "backward"]
+    "order",
+    [(0, 1, 2, 3, 4), (2, 4, 0, 3, 1), (4, 3, 2, 1, 0)],
+    ids=["forward", "mixed", "backward"],
 )
 def test_hours_in_any_order_give_what_a_full_refresh_gives(
     tmp_path: Path, order: tuple[int, ...]
@@ -53,7 +55,9 @@ def test_hours_in_any_order_give_what_a_full_refresh_gives(
         assert by_hours == _gold(lake)
 
 
-def test_a_backfill_of_several_hours_gives_what_a_full_refresh_gives(tmp_path: Path) -> None:
+def test_a_backfill_of_several_hours_gives_what_a_full_refresh_gives(
+    tmp_path: Path,
+) -> None:
     silver = SilverModel()
     with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
         silver.process(HOURS[0], BATCHES[0])

@@ -1,0 +1,134 @@
+"""The demo's course: sources, hours, proof, and on request the Dagster UI."""
+
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from retail_platform.demo.environment import enter_demo_environment, prepare_home
+from retail_platform.demo.memory import PeakMemory
+from retail_platform.demo.summary import (
+    CONSOLE,
+    blocking_failures,
+    print_assets,
+    print_failures,
+    print_reconciliation,
+)
+from retail_platform.extract.window import HOUR
+from retail_platform.settings import Settings
+from retail_platform.simulator.reconciliation import Line
+from retail_platform.simulator.simulator import Simulator
+
+
+def run_demo(
+    *, hours: int, ui: bool, before: datetime | None, fresh: bool, port: int
+) -> int:
+    """Runs the demo.
+
+    Args:
+        hours: Trading hours to load.
+        ui: Whether to open the Dagster UI afterwards and go on live.
+        before: Load the trading hours before this instant (aware); None: the last ones.
+        fresh: Whether to delete the state of earlier runs.
+        port: Port of the UI.
+
+    Returns:
+        Exit code: 1 when a step, a blocking check or the reconciliation failed.
+
+    Raises:
+        PermanentFailure: the state folder is not the demo's, or the hours lie before it.
+    """
+    home = Settings.from_environment().home
+    prepare_home(home, fresh=fresh)
+    started = time.monotonic()
+    with PeakMemory() as memory, Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=CONSOLE,
+        transient=True,
+    ) as progress:
+        ok = _load(home, hours, before, progress)
+    CONSOLE.print(
+        f"Whole demo {time.monotonic() - started:.0f} s, "
+        f"peak memory {memory.peak / 2**20:,.0f} MB (summed PSS of this process and its children)."
+    )
+    if ui:
+        from retail_platform.demo.live import run_live
+
+        run_live(home, port)
+    return 0 if ok else 1
+
+
+def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -> bool:
+    task = progress.add_task("RetailCorp in a box", total=None)
+    simulator, planned = _open_simulator(home, hours, before)
+    with simulator.serve_ads() as ads_url:
+        settings = enter_demo_environment(home, simulator.environment(ads_url))
+        progress.update(task, description="code location")
+        import dagster as dg
+
+        from retail_platform.definitions import build_defs
+        from retail_platform.demo.hours import asset_count, load_hour
+
+        defs = build_defs(settings)
+        total = asset_count(defs)
+        outcomes = []
+        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+            for hour in planned:
+                simulator.advance_to(hour + HOUR)
+                progress.reset(
+                    task, description=f"{hour:%Y-%m-%d %H:%M} UTC", total=total, completed=0
+                )
+                outcome = load_hour(
+                    defs,
+                    instance,
+                    hour,
+                    lambda done: progress.update(task, completed=done),
+                )
+                outcomes.append(outcome)
+                CONSOLE.print(
+                    f"{hour:%Y-%m-%d %H:%M} UTC  "
+                    f"{'loaded' if outcome.succeeded else '[red]failed[/]'} in "
+                    f"{outcome.seconds:.1f} s"
+                )
+        progress.reset(task, description="reconciliation", total=None)
+        lines = _reconciled()
+    progress.stop()
+    print_assets(outcomes)
+    print_failures(outcomes)
+    print_reconciliation(lines)
+    return (
+        all(outcome.succeeded and not blocking_failures(outcome) for outcome in outcomes)
+        and all(line.agrees for line in lines)
+    )
+
+
+def _reconciled() -> list[Line]:
+    from retail_platform.demo.reconciled import reconciled_lines
+
+    return reconciled_lines()
+
+
+def _open_simulator(
+    home: Path, hours: int, before: datetime | None
+) -> tuple[Simulator, list[datetime]]:
+    now = datetime.now(UTC)
+    if not (home / "simulator" / "state.json").exists():
+        planned = Simulator.plan_trading_hours(hours, now=now, before=before)
+        return Simulator.open(home, now=now, start=planned[0]), planned
+    simulator = Simulator.open(home)
+    # A second run goes on from the state of the first: the next hours, or those asked for.
+    planned = [
+        hour
+        for hour in simulator.trading_hours(10_000, before=before or now)
+        if hour + HOUR > simulator.clock or before is not None
+    ]
+    if before is not None:
+        planned = planned[-hours:]
+    return simulator, (planned[:hours] or simulator.trading_hours(hours, before=simulator.clock))
+
+

@@ -1,0 +1,80 @@
+{#-
+  The scopes that an hour's build replaces, as predicates over the stored table's own columns. A model
+  names its macro in config(scope=...): a macro and not SQL text, because dbt fixes config values
+  when it parses the project, when the hour is not known yet.
+-#}
+
+{% macro scope_changed_customers() -%}
+  customer_id in (
+    select customer_id from {{ source('silver', 'customers') }} where {{ in_hours('_hour') }}
+  )
+{%- endmacro %}
+
+{% macro scope_changed_products() -%}
+  product_id in ({{ changed_products() }})
+{%- endmacro %}
+
+{#- Products of which a version, or the category of a version, changed in the hour. -#}
+{% macro changed_products() -%}
+  select product.product_id from {{ source('silver', 'products') }} as product
+  left join {{ source('silver', 'categories') }} as category
+    on category.subcategory_id = product.subcategory_id
+  where {{ in_hours('product._hour') }} or {{ in_hours('category._hour') }}
+{%- endmacro %}
+
+{% macro scope_stock_of_hour() -%}
+  {{ in_hours('stock_hour') }}
+  or concat_ws(':', cast(product_id as string), cast(location_id as string)) in (
+    select concat_ws(':', cast(product_id as string), cast(location_id as string))
+    from {{ source('silver', 'stock_levels') }} where {{ in_hours('_hour') }}
+  )
+{%- endmacro %}
+
+{% macro scope_touched_sales_hours() -%}
+  sold_hour in (
+    select {{ exploded_hours('_touched_hours') }} from {{ ref('fct_sales') }} where {{ in_hours('_hour') }}
+  )
+{%- endmacro %}
+
+{% macro scope_touched_days() -%}
+  cast(period_start as date) in ({{ touched_days() }})
+{%- endmacro %}
+
+{% macro scope_touched_stock_days() -%}
+  stock_date in ({{ touched_stock_days() }})
+{%- endmacro %}
+
+{#- The UTC days of every hour that a sale or an ad hour changed by this build has or ever had. -#}
+{% macro touched_days() -%}
+  {%- for fact in [ref('fct_sales'), ref('fct_marketing_spend')] %}
+  select cast(touched_hour as date) from (
+    select {{ exploded_hours('_touched_hours') }} as touched_hour from {{ fact }} where {{ in_hours('_hour') }}
+  )
+  {%- if not loop.last %} union {% endif -%}
+  {%- endfor -%}
+{%- endmacro %}
+
+{#-
+  The days whose turnover this hour's build can have changed: its own day, days whose stock it wrote,
+  days since the earliest end of a stock version that it closed (rows that are gone leave no other
+  trace), and the days that look back on a changed sale.
+-#}
+{% macro touched_stock_days() -%}
+  select cast(hour as date) from (select explode({{ hours_array() }}) as hour)
+  union
+  select stock_date from {{ ref('fct_stock_level') }} where {{ in_hours('_hour') }}
+  union
+  select stock_date from {{ ref('fct_stock_level') }}
+  where stock_date >= (
+    select min(cast(valid_to as date)) from {{ source('silver', 'stock_levels') }}
+    where {{ in_hours('_hour') }} and valid_to is not null
+  )
+  union
+  select date_add(sold_date, day_offset) from (
+    select distinct cast(sold_hour as date) as sold_date from (
+      select {{ exploded_hours('_touched_hours') }} as sold_hour from {{ ref('fct_sales') }}
+      where {{ in_hours('_hour') }} and source = 'sales'
+    )
+  )
+  cross join (select explode(sequence(0, {{ var('turnover_days') - 1 }})) as day_offset)
+{%- endmacro %}

@@ -1,0 +1,50 @@
+{{ config(unique_key='stock_key', scope='scope_stock_of_hour') }}
+{#-
+  The stock at the end of every known hour. An hour's build writes its own hour for every product and
+  location, and the other known hours for those whose versions it changed: a version that is learnt
+  late also corrects the past.
+-#}
+with known_hours as (
+  select distinct _hour as stock_hour from {{ source('silver', 'stock_levels') }}
+  union
+  select distinct _hour as stock_hour from {{ source('silver', 'pos_transactions') }}
+  {% if execute and load_relation(this) is not none %}
+  union
+  select distinct stock_hour from {{ this }}
+  {% endif %}
+  {% if hours() %}
+  union
+  select explode({{ hours_array() }}) as stock_hour
+  {% endif %}
+)
+{%- if is_hourly() %},
+
+touched as (
+  select distinct product_id, location_id from {{ source('silver', 'stock_levels') }}
+  where {{ in_hours('_hour') }}
+)
+{% endif %}
+
+select
+  {{ surrogate_key('inventory', ['stock.product_id', 'stock.location_id', 'unix_micros(known_hours.stock_hour)']) }} as stock_key,
+  {{ surrogate_key('sales', ['stock.product_id']) }} as product_key,
+  stock.product_id,
+  stock.location_id,
+  known_hours.stock_hour,
+  cast(known_hours.stock_hour as date) as stock_date,
+  stock.quantity,
+  stock.shelf,
+  stock.bin,
+  {{ changed_hour('known_hours.stock_hour') }} as _hour
+from {{ source('silver', 'stock_levels') }} as stock
+{% if is_hourly() %}
+left join touched
+  on touched.product_id = stock.product_id and touched.location_id = stock.location_id
+{% endif %}
+inner join known_hours
+  on stock.valid_from < timestampadd(hour, 1, known_hours.stock_hour)
+  and (stock.valid_to is null or stock.valid_to >= timestampadd(hour, 1, known_hours.stock_hour))
+where not coalesce(stock._deleted, false) and not coalesce(stock._inferred, false)
+{% if is_hourly() %}
+  and ({{ in_hours('known_hours.stock_hour') }} or touched.product_id is not null)
+{% endif %}

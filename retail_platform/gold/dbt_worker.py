@@ -1,0 +1,55 @@
+"""A dbt process that imports first and asks later: run as a script by `worker`.
+
+Importing dbt and pyspark takes most of a small build's time and depends on nothing, so the process
+can be started while Bronze and Silver still load. It then reads one JSON line from its standard
+input, `{"arguments": [...], "environment": {...}}`, and becomes that dbt command. The end of its
+input means that nobody needs it any more or that its parent is gone, engine and all: it ends at once.
+
+Not here: who starts it and when (`worker`).
+"""
+
+import gc
+import importlib
+import json
+import os
+import sys
+import threading
+
+# What a build would otherwise import one after the other once it has begun.
+PRELOADED = (
+    "dbt.cli.main",
+    "dbt.task.build",
+    "dbt.adapters.spark",
+    "dbt.adapters.spark.session",
+    "pyspark.sql.connect.session",
+    "pyspark.sql.connect.dataframe",
+    "pyspark.sql.connect.functions.builtin",
+    "agate",
+)
+
+
+def main() -> None:
+    """Preload, wait for the one request, and run it."""
+    # One short-lived process: collecting its garbage costs more than it frees.
+    gc.disable()
+    for name in PRELOADED:
+        importlib.import_module(name)
+    line = sys.stdin.readline()
+    if not line:
+        return
+    request = json.loads(line)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update(request["environment"])
+    from dbt.cli.main import cli
+
+    cli(args=request["arguments"], prog_name="dbt")
+
+
+def _end_with_parent() -> None:
+    # Without its engine dbt would go on for minutes, retrying against a closed port.
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

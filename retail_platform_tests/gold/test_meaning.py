@@ -1,0 +1,237 @@
+"""What Gold's rows mean, against plain Python over the same Silver and against values by hand."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retail_platform_tests.gold.scenario import BATCHES, HOURS, at
+from retail_platform_tests.gold.silver_lake import SilverLake
+from retail_platform_tests.gold.silver_model import Row, SilverModel
+
+
+@pytest.fixture(scope="module")
+def silver() -> SilverModel:
+    """Silver after all hours, in order."""
+    return SilverModel()
+
+
+@pytest.fixture(scope="module")
+def lake(
+    silver: SilverModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SilverLake]:
+    """The lake after every hour was built and tested in order, the last one twice."""
+    folder = tmp_path_factory.mktemp("meaning")
+    with SilverLake(root=folder / "lake", work=folder / "work") as lake:
+        for hour, batch in zip(HOURS, BATCHES, strict=True):
+            silver.process(hour, batch)
+            silver.write_to(lake)
+            lake.build(hour)
+        lake.build(HOURS[-1])
+        yield lake
+
+
+def test_sales_buckets_equal_those_of_plain_python(
+    lake: SilverLake, silver: SilverModel
+) -> None:
+    expected: dict[tuple[Any, ...], list[Decimal]] = defaultdict(
+        lambda: [Decimal(0)] * 3
+    )
+    for sale in _live_sales(silver):
+        bucket = expected[sale["bucket"]]
+        gross = sale["amount"] if sale["amount"] > 0 else Decimal(0)
+        returned = -sale["amount"] if sale["amount"] < 0 else Decimal(0)
+        for index, value in enumerate((gross, returned, sale["amount"])):
+            bucket[index] += value
+    found = {
+        (
+            row["sold_hour"],
+            row["region"],
+            row["category"],
+            row["channel"],
+            row["currency"],
+        ): [
+            row["gross_amount"],
+            row["returns_amount"],
+            row["net_amount"],
+        ]
+        for row in lake.gold("mart_sales_by_region_category")
+        if row["line_count"] > row["cancelled_line_count"]
+    }
+    assert found == dict(expected)
+
+
+def test_a_sale_takes_region_and_category_as_of_the_sale(lake: SilverLake) -> None:
+    sales = {
+        (row["order_number"], row["line_number"]): (row["region"], row["category"])
+        for row in lake.gold("fct_sales")
+        if row["source"] == "sales"
+    }
+    # Customer 1 moved at 09:00, learnt in the third hour; product 10 changed category at 10:20.
+    assert sales["SO100", 1] == ("Central", "Cycles")
+    assert sales["SO102", 1] == ("Unknown", "Clothing")
+    # Customer 9 was inferred when it ordered; its first version reaches back.
+    assert sales["SO105", 1] == ("Northwest", "Clothing")
+    assert sales["SO101", 1] == ("Central", "Unclassified")
+
+
+def test_cancelled_deleted_and_returned_lines_stay_as_flagged_facts(
+    lake: SilverLake,
+) -> None:
+    sales = {
+        (row["order_number"] or row["invoice_no"], row["line_number"]): row
+        for row in lake.gold("fct_sales")
+    }
+    assert sales["SO101", 1]["is_cancelled"]
+    assert sales["SO100", 2]["is_deleted"]
+    assert sales["C510", 2]["is_return"]
+    assert sales["C510", 2]["net_amount"] == Decimal("-2.5500")
+    assert sales["SO102", 1]["net_amount"] == Decimal("52.5025")
+
+
+def test_a_line_waits_for_its_header(tmp_path: Path) -> None:
+    silver = SilverModel()
+    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+        for index in (0, 3):
+            silver.process(HOURS[index], BATCHES[index])
+            silver.write_to(lake)
+            lake.run(HOURS[index])
+        assert "SO106" not in {row["order_number"] for row in lake.gold("fct_sales")}
+        silver.process(HOURS[4], BATCHES[4])
+        silver.write_to(lake)
+        lake.run(HOURS[4])
+        assert "SO106" in {row["order_number"] for row in lake.gold("fct_sales")}
+
+
+def test_spend_is_exact_to_four_places_and_in_utc_hours(lake: SilverLake) -> None:
+    spend = {
+        (row["platform"], row["local_hour"]): row
+        for row in lake.gold("fct_marketing_spend")
+    }
+    assert spend["facebook", 5]["spend"] == Decimal("12.5000")
+    assert spend["facebook", 5]["spend_hour"] == at("10:00:00")
+    assert spend["facebook", 6]["is_deleted"]
+    assert spend["google", 2]["spend"] == Decimal("6.0000")
+    assert spend["google", 2]["spend_hour"] == at("10:00:00")
+
+
+def test_return_on_spend_is_per_currency_and_null_without_spend(
+    lake: SilverLake,
+) -> None:
+    rows = {
+        (row["grain"], row["period_start"], row["currency"]): row
+        for row in lake.gold("mart_sales_vs_spend")
+    }
+    dollars = rows["hour", at("10:00:00"), "USD"]
+    # SO100 line 1 (21.001) and SO102 (52.5025) against Facebook 12.5 and Google 6.
+    assert dollars["sales_net"] == Decimal("73.5035")
+    assert dollars["spend_total"] == Decimal("18.5000")
+    assert dollars["roas"] == round(73.5035 / 18.5, 6)
+    assert rows["hour", at("10:00:00"), "GBP"]["roas"] is None
+    day = rows["day", at("00:00:00"), "USD"]
+    assert day["spend_total"] == Decimal("19.5000")
+    assert day["sales_net"] == Decimal("73.5035") + Decimal("42.0020") + Decimal(
+        "21.0010"
+    )
+
+
+def test_stock_is_that_of_the_end_of_the_hour(lake: SilverLake) -> None:
+    stock = {
+        (row["product_id"], row["stock_hour"]): row["quantity"]
+        for row in lake.gold("fct_stock_level")
+    }
+    assert [stock[10, hour] for hour in HOURS] == [50, 50, 45, 45, 40]
+    assert [stock[20, hour] for hour in HOURS] == [0, 8, 8, 8, 7]
+
+
+def test_turnover_is_units_over_average_stock(lake: SilverLake) -> None:
+    (row,) = (
+        row for row in lake.gold("mart_stock_turnover") if row["product_id"] == 10
+    )
+    # SO100: 2, SO102: 5, SO106: 2 pieces; average stock (50 + 50 + 45 + 45 + 40) / 5 = 46.
+    assert row["units_sold"] == 9
+    assert row["average_stock"] == 46.0
+    assert row["turnover"] == round(9 / 46, 6)
+    assert row["days_of_cover"] == round(46 * 30 / 9, 6)
+    assert row["hours_known"] == 5
+
+
+def test_the_snapshot_keeps_what_was_believed(lake: SilverLake) -> None:
+    beliefs = [row for row in lake.gold("snap_campaign") if row["platform"] == "google"]
+    assert sorted(row["status"] for row in beliefs) == ["ENABLED", "PAUSED"]
+    (current,) = (row for row in beliefs if row["dbt_valid_to"] is None)
+    assert current["status"] == "PAUSED"
+
+
+def test_members_have_one_gapless_chain_from_the_beginning_of_time(
+    lake: SilverLake,
+) -> None:
+    versions: dict[str, list[Row]] = defaultdict(list)
+    for row in lake.gold("dim_customer"):
+        versions[row["customer_key"]].append(row)
+    assert len(versions) == 4  # three customers and the unknown one
+    for chain in versions.values():
+        chain.sort(key=lambda row: row["effective_from"])
+        assert chain[0]["effective_from"].year == 1900
+        assert chain[-1]["effective_to"].year == 9999
+        assert [row["is_current"] for row in chain] == [False] * (len(chain) - 1) + [
+            True
+        ]
+        for one, following in zip(chain, chain[1:], strict=False):
+            assert one["effective_to"] == following["effective_from"]
+
+
+def test_everything_builds_on_an_empty_silver(tmp_path: Path) -> None:
+    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+        lake.build(HOURS[0])
+        lake.build(HOURS[1])
+        assert lake.gold("fct_sales") == []
+        assert len(lake.gold("dim_product")) == 1  # the unknown product
+
+
+def test_a_table_without_an_hour_is_refused(lake: SilverLake) -> None:
+    output = lake.dbt("run", "--select", "dim_store", succeeds=False)
+    assert "no hour was given" in output
+    assert "--full-refresh" in output
+
+
+def _live_sales(silver: SilverModel) -> Iterator[dict[str, Any]]:
+    tables = silver.tables
+    for line in tables["order_lines"].values():
+        header = tables["orders"].get((line["order_id"],))
+        if header is None or line.get("_deleted") or header["status"] == "cancelled":
+            continue
+        sold = header["ordered_at"]
+        customer = _as_of(silver, "customers", header["customer_id"], sold)
+        territory = tables["territories"].get((customer.get("territory_id"),), {})
+        product = _as_of(silver, "products", line["product_id"], sold)
+        category = tables["categories"].get((product.get("subcategory_id"),), {})
+        region = territory.get("name", "Unknown")
+        place = (
+            region,
+            category.get("category", "Unclassified"),
+            header["channel"],
+            "USD",
+        )
+        yield {"bucket": (_hour(sold), *place), "amount": line["line_total"]}
+    for row in tables["pos_transactions"].values():
+        place = (row["country"] or "Unknown", "Unclassified", "pos", "GBP")
+        amount = row["unit_price"] * row["quantity"]
+        yield {"bucket": (_hour(row["sold_at"]), *place), "amount": amount}
+
+
+def _as_of(silver: SilverModel, entity: str, member: int | None, moment: Any) -> Row:  # noqa: ANN401
+    chain = sorted(
+        (row for key, row in silver.tables[entity].items() if key[0] == member),
+        key=lambda row: row["valid_from"],
+    )
+    begun = [row for row in chain if row["valid_from"] <= moment] or chain[:1]
+    return begun[-1] if begun else {}
+
+
+def _hour(moment: Any) -> Any:  # noqa: ANN401
+    return moment - timedelta(minutes=moment.minute, seconds=moment.second)
