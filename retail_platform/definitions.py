@@ -1,5 +1,6 @@
 """The code location: one ``Definitions`` per area, merged. No logic of its own."""
 
+import warnings
 from collections.abc import Mapping
 
 import dagster as dg
@@ -12,10 +13,16 @@ from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.jobs import build_job_defs
 from retail_platform.partitions import hourly_partitions
+from retail_platform.serving.assets import build_report_defs
 from retail_platform.settings import PACKAGE, Settings
 from retail_platform.silver.assets import build_silver_asset
-from retail_platform.simulator.reconciliation import build_reconciliation_defs
+from retail_platform.simulator.reconciliation import CHECK_KEY, build_reconciliation_defs
 from retail_platform.steps import RETRIES
+
+# Partitioned checks are a preview that the design needs: without them one bad hour would mark all.
+warnings.filterwarnings(
+    "ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
+)
 
 
 def build_defs(
@@ -53,8 +60,15 @@ def build_defs(
     return dg.Definitions.merge(
         *tables,
         gold,
+        build_report_defs(folder=settings.home / "reports", partitions_def=partitions),
         build_reconciliation_defs(settings=settings),
-        build_job_defs(catalog=catalog, partitions_def=partitions, minute=MINUTE_OF_HOUR),
+        build_job_defs(
+            catalog=catalog,
+            partitions_def=partitions,
+            minute=MINUTE_OF_HOUR,
+            schedule_on=settings.simulator,
+            apart=dg.AssetSelection.checks(CHECK_KEY) if settings.simulator else None,
+        ),
         dg.Definitions(resources=resources, executor=dg.in_process_executor),
     )
 

@@ -161,6 +161,7 @@ class Ledger:
         self,
         *,
         asset: str | None = None,
+        hour: datetime | None = None,
         since: datetime | None = None,
         status: Status | str | None = None,
     ) -> list[LoadRow]:
@@ -168,12 +169,15 @@ class Ledger:
 
         Args:
             asset: Only this asset's.
+            hour: Only this hour's (aware).
             since: Only those that started at or after this moment (aware).
             status: Only those that stand so.
         """
         query = sa.select(loads).order_by(loads.c.started_at, loads.c.id)
         if asset is not None:
             query = query.where(loads.c.asset == asset)
+        if hour is not None:
+            query = query.where(loads.c.hour == hour)
         if since is not None:
             query = query.where(loads.c.started_at >= since)
         if status is not None:

@@ -2,6 +2,7 @@
 
 
 import time
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from retail_platform.demo.environment import enter_demo_environment, prepare_home
 from retail_platform.demo.memory import PeakMemory
+from retail_platform.demo.reconciled import reconciled_lines
 from retail_platform.demo.summary import (
     CONSOLE,
     blocking_failures,
@@ -18,7 +20,7 @@ from retail_platform.demo.summary import (
 )
 from retail_platform.extract.window import HOUR
 from retail_platform.settings import Settings
-from retail_platform.simulator.reconciliation import Line
+from retail_platform.simulator.reconciliation import report_reconciliation
 from retail_platform.simulator.simulator import Simulator
 
 
@@ -77,9 +79,14 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
         defs = build_defs(settings)
         total = asset_count(defs)
         outcomes = []
-        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        with (
+            dg.DagsterInstance.from_config(str(home / "dagster")) as instance,
+            (home / "steps.log").open("a") as log,
+            redirect_stdout(log),
+        ):
             for hour in planned:
-                simulator.advance_to(hour + HOUR)
+                if hour + HOUR > simulator.clock:
+                    simulator.advance_to(hour + HOUR)
                 progress.reset(
                     task, description=f"{hour:%Y-%m-%d %H:%M} UTC", total=total, completed=0
                 )
@@ -95,8 +102,9 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
                     f"{'loaded' if outcome.succeeded else '[red]failed[/]'} in "
                     f"{outcome.seconds:.1f} s"
                 )
-        progress.reset(task, description="reconciliation", total=None)
-        lines = _reconciled()
+            progress.reset(task, description="reconciliation", total=None)
+            lines = reconciled_lines(simulator)
+            report_reconciliation(instance, lines)
     progress.stop()
     print_assets(outcomes)
     print_failures(outcomes)
@@ -107,28 +115,17 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
     )
 
 
-def _reconciled() -> list[Line]:
-    from retail_platform.demo.reconciled import reconciled_lines
-
-    return reconciled_lines()
-
-
 def _open_simulator(
     home: Path, hours: int, before: datetime | None
 ) -> tuple[Simulator, list[datetime]]:
+    """The simulator and the hours to load.
+
+    A second run goes on from the state of the first: new hours are loaded, and hours that it has
+    loaded already are loaded again, which changes nothing.
+    """
     now = datetime.now(UTC)
-    if not (home / "simulator" / "state.json").exists():
+    if not Simulator.exists(home):
         planned = Simulator.plan_trading_hours(hours, now=now, before=before)
         return Simulator.open(home, now=now, start=planned[0]), planned
     simulator = Simulator.open(home)
-    # A second run goes on from the state of the first: the next hours, or those asked for.
-    planned = [
-        hour
-        for hour in simulator.trading_hours(10_000, before=before or now)
-        if hour + HOUR > simulator.clock or before is not None
-    ]
-    if before is not None:
-        planned = planned[-hours:]
-    return simulator, (planned[:hours] or simulator.trading_hours(hours, before=simulator.clock))
-
-
+    return simulator, simulator.trading_hours(hours, before=before or now)

@@ -8,11 +8,11 @@ from retail_platform.simulator.reconciliation import Line, reconcile
 from retail_platform.simulator.simulator import Simulator
 
 
-def reconciled_lines() -> list[Line]:
-    """Compares the lake of this environment with its simulator."""
+def reconciled_lines(simulator: Simulator | None = None) -> list[Line]:
+    """Compares the lake of this environment with its simulator, the open one where there is one."""
     settings = Settings.from_environment()
     return reconcile(
-        simulator=Simulator.open(settings.home),
+        simulator=simulator or Simulator.open(settings.home),
         ledger=Ledger(open_control(settings.control_url)),
         lake_url=settings.lake_url,
         catalog=load_catalog(settings.catalog),

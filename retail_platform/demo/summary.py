@@ -1,6 +1,7 @@
 """What the commands print: tables of assets, checks, reconciliation and ledger."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -12,8 +13,8 @@ from retail_platform.control.ledger import LoadRow
 from retail_platform.demo.hours import CheckOutcome, HourOutcome
 from retail_platform.simulator.reconciliation import Line
 
-# As wide as the longest table, also where output goes to a file.
-CONSOLE = Console(width=None if Console().is_terminal else 120)
+# Bound to the stream of the start: the hours redirect what steps print to a log file.
+CONSOLE = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
 
 
 def print_assets(outcomes: Sequence[HourOutcome]) -> None:

@@ -49,7 +49,7 @@ def build_gold_defs(
     dbt_project_dir: Path,
     target_path: Path,
     partitions_def: dg.PartitionsDefinition,
-    automation_condition: dg.AutomationCondition | None = None,
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
 ) -> dg.Definitions:

@@ -12,18 +12,22 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_invocation import DbtCliInvocation
 from packaging.version import parse
-from pyspark.sql.connect.session import SparkSession
 
 from retail_platform.gold.project import PARTIAL_PARSE, GoldProject
 from retail_platform.gold.worker import DbtWorkerResource
-from retail_platform.lakehouse.engine import EngineSession
+
+# Importing pyspark takes longer than the rest of the code location; only annotations need it here.
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+    from retail_platform.lakehouse.engine import EngineSession
 
 ANSI_MODE = "spark.sql.ansi.enabled"
 DAILY_TAG = "tag:daily"
@@ -43,7 +47,7 @@ class LakehouseSession(Protocol):
         ...
 
     @property
-    def session(self) -> EngineSession:
+    def session(self) -> "EngineSession":
         """The open session."""
         ...
 
@@ -53,7 +57,7 @@ class LakehouseSession(Protocol):
 
 
 @contextmanager
-def ansi_mode_kept(spark: SparkSession) -> Iterator[None]:
+def ansi_mode_kept(spark: "SparkSession") -> Iterator[None]:
     """Hand the session back with the ANSI mode that it had: dbt-spark turns it off, always."""
     before = spark.conf.get(ANSI_MODE, None)
     try:

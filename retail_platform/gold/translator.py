@@ -21,7 +21,7 @@ class GoldTranslator(DagsterDbtTranslator):
     """
 
     def __init__(
-        self, automation_condition: dg.AutomationCondition | None = None
+        self, automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None
     ) -> None:
         super().__init__()
         self._automation_condition = automation_condition
@@ -42,7 +42,7 @@ class GoldTranslator(DagsterDbtTranslator):
 
     def get_automation_condition(
         self, dbt_resource_props: Mapping[str, Any]
-    ) -> dg.AutomationCondition | None:
+    ) -> dg.AutomationCondition[dg.AssetKey] | None:
         """The one condition that the platform gave."""
         del dbt_resource_props
         return self._automation_condition

@@ -66,7 +66,7 @@ class DbtWorker:
         self._process.wait()
 
 
-class DbtWorkerResource(dg.ConfigurableResource):
+class DbtWorkerResource(dg.ConfigurableResource["DbtWorkerResource"]):
     """Keeps one worker ready from the start of a run.
 
     Attributes:

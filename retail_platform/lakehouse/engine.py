@@ -4,7 +4,6 @@ Only here is it known which engine runs. Everything else sees a session and its 
 writes belong in ``tables``.
 """
 
-import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -13,21 +12,7 @@ from dataclasses import dataclass
 
 from pyspark.sql.connect.session import SparkSession
 
-from retail_platform.failures import PermanentFailure
 from retail_platform.settings import Engine
-
-DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
-LOCAL_SPARK_CONF = {
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    # Defaults meant for clusters make every local commit take ten seconds.
-    "spark.databricks.delta.snapshotPartitions": "1",
-    "spark.sql.shuffle.partitions": "4",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.ui.enabled": "false",
-    "spark.sql.ansi.enabled": "true",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSession:
@@ -60,7 +45,10 @@ def open_engine(engine: Engine, engine_url: str | None = None) -> Iterator[Engin
         with _sail() as address, _session(address) as session:
             yield session
     else:
-        with _local_spark() as address, _session(address) as session:
+        # Imported here: classic pyspark and Delta's helper cost the default engine a second.
+        from retail_platform.lakehouse.local_spark import local_spark
+
+        with local_spark() as address, _session(address) as session:
             yield session
 
 
@@ -104,35 +92,3 @@ def _sail() -> Iterator[str]:
         yield f"sc://{host}:{port}"
     finally:
         server.stop()
-
-
-@contextmanager
-def _local_spark() -> Iterator[str]:
-    from pyspark.sql import SparkSession as ClassicSession
-
-    logging.getLogger("py4j").setLevel(logging.ERROR)
-    builder = ClassicSession.builder.master("local[2]").appName("retail_platform")
-    conf = {
-        **LOCAL_SPARK_CONF,
-        "spark.jars.packages": DELTA_PACKAGE,
-        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
-        "spark.connect.grpc.binding.port": "0",
-    }
-    for key, value in conf.items():
-        builder = builder.config(key, value)
-    try:
-        session = builder.getOrCreate()
-    except Exception as error:
-        raise PermanentFailure(
-            "Apache Spark did not start. Engine 'spark' needs Java 17 or newer and, once, access "
-            "to Maven Central for delta-spark; engine 'embedded' needs neither."
-        ) from error
-    try:
-        yield f"sc://127.0.0.1:{_connect_port(session)}"
-    finally:
-        session.stop()
-
-
-def _connect_port(session: object) -> int:
-    service = session._jvm.org.apache.spark.sql.connect.service.SparkConnectService  # type: ignore[attr-defined]
-    return int(service.localPort())

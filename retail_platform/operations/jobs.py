@@ -8,7 +8,12 @@ ALL_HOURLY = "all_hourly"
 
 
 def build_job_defs(
-    *, catalog: Catalog, partitions_def: dg.HourlyPartitionsDefinition, minute: int
+    *,
+    catalog: Catalog,
+    partitions_def: dg.HourlyPartitionsDefinition,
+    minute: int,
+    schedule_on: bool,
+    apart: dg.AssetSelection | None = None,
 ) -> dg.Definitions:
     """The jobs, the hourly schedule at the root, and the late-data sensor.
 
@@ -16,10 +21,12 @@ def build_job_defs(
         catalog: All tables.
         partitions_def: The shared hourly partitions.
         minute: Minute of the hour at which the hour before is loaded.
+        schedule_on: Whether the schedule runs from the start, without a switch in the UI.
+        apart: What the hourly job leaves out because it has a job of its own.
     """
     everything = dg.define_asset_job(
         ALL_HOURLY,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - apart if apart else dg.AssetSelection.all(),
         partitions_def=partitions_def,
         description="Every table of one hour, from the sources to the marts, with its checks.",
     )
@@ -33,7 +40,13 @@ def build_job_defs(
         for source in catalog.sources
     ]
     schedule = dg.build_schedule_from_partitioned_job(
-        everything, name="hourly", minute_of_hour=minute, description="Loads the hour before."
+        everything,
+        name="hourly",
+        minute_of_hour=minute,
+        description="Loads the hour before.",
+        default_status=(
+            dg.DefaultScheduleStatus.RUNNING if schedule_on else dg.DefaultScheduleStatus.STOPPED
+        ),
     )
     late_data = dg.AutomationConditionSensorDefinition(
         "late_data",

@@ -3,12 +3,14 @@
 A row ends in exactly one class, so that the ledger balances:
 
 ``quarantined``  it breaks a rule;
+``rejected``     its watermark is missing and the metadata leaves such rows out;
 ``duplicate``    the batch holds a row of the same key with a greater sequence;
 ``stale``        the lake knows a row of the same key with a greater sequence;
 ``unchanged``    the stored row has the same content;
 ``applied``      it replaces or joins the stored row.
 
-The sequence is the total order (watermark, extracted_at, row hash). Pure DataFrame code.
+The sequence is the total order (watermark, extracted_at, row hash); where every read is whole, and
+so says itself what is true now, it is (extracted_at, watermark, row hash). Pure DataFrame code.
 """
 
 from collections.abc import Sequence
@@ -19,35 +21,38 @@ from pyspark.sql.connect.dataframe import DataFrame
 from pyspark.sql.connect.window import Window
 
 CLASS = "_class"
-CLASSES = ("quarantined", "duplicate", "stale", "unchanged", "applied")
+CLASSES = ("quarantined", "rejected", "duplicate", "stale", "unchanged", "applied")
 EARLIEST = "timestamp'1900-01-01 00:00:00'"
 
 
-def sequence(prefix: str = "") -> str:
-    """SQL of a row's sequence; rows without watermark come first among their key's rows."""
-    return (
-        f"named_struct('watermark', coalesce({prefix}_watermark, {EARLIEST}), "
-        f"'extracted_at', {prefix}_extracted_at, 'row_hash', {prefix}_row_hash)"
-    )
+def sequence(prefix: str = "", *, newest_read: bool = False) -> str:
+    """SQL of a row's sequence; rows without watermark come first among their key's rows.
+
+    Args:
+        prefix: Of the meta columns' names.
+        newest_read: Whether a later read wins whatever the watermarks say.
+    """
+    watermark = f"'watermark', coalesce({prefix}_watermark, {EARLIEST})"
+    read = f"'extracted_at', {prefix}_extracted_at"
+    first, second = (read, watermark) if newest_read else (watermark, read)
+    return f"named_struct({first}, {second}, 'row_hash', {prefix}_row_hash)"
 
 
-def newest_first() -> list[Column]:
+def newest_first(*, newest_read: bool = False) -> list[Column]:
     """The sequence, greatest first, as an ordering: Sail cannot order a window by a struct."""
-    return [
-        f.expr(f"coalesce(_watermark, {EARLIEST})").desc(),
-        f.col("_extracted_at").desc(),
-        f.col("_row_hash").desc(),
-    ]
-
-
-def with_rank(batch: DataFrame, key: Sequence[str]) -> DataFrame:
-    """Adds ``_rank``: 1 for the greatest sequence of each key among the rows that break no rule."""
-    order = Window.partitionBy(f.expr("size(_reasons) = 0"), *key).orderBy(*newest_first())
-    return batch.withColumn("_rank", f.row_number().over(order))
+    watermark = f.expr(f"coalesce(_watermark, {EARLIEST})").desc()
+    read = f.col("_extracted_at").desc()
+    leading = [read, watermark] if newest_read else [watermark, read]
+    return [*leading, f.col("_row_hash").desc()]
 
 
 def classified(
-    batch: DataFrame, target: DataFrame, key: Sequence[str], superseded: DataFrame | None
+    batch: DataFrame,
+    target: DataFrame,
+    key: Sequence[str],
+    superseded: DataFrame | None,
+    *,
+    newest_read: bool = False,
 ) -> DataFrame:
     """Adds ``_class``.
 
@@ -57,9 +62,10 @@ def classified(
         key: Columns that identify a stored row: the key, for ``scd2`` with ``valid_from``.
         superseded: Row hashes (column ``_row_hash``) of batch rows that lose to a row of another
             hour which Silver has processed; None where every row was read after all of those.
+        newest_read: Whether a later read wins whatever the watermarks say.
 
     Returns:
-        The batch with ``_rank`` and ``_class``.
+        The batch with ``_class``.
     """
     stored = target.selectExpr(
         *[f"`{column}` as `_t_{column}`" for column in key],
@@ -71,19 +77,25 @@ def classified(
         "true as _t_here",
     )
     same = [f.col(f"`{column}`") == f.col(f"`_t_{column}`") for column in key]
-    joined = with_rank(batch, key).join(stored, same, "left")
-    loses = "false"
+    order = Window.partitionBy("_good", *key).orderBy(*newest_first(newest_read=newest_read))
+    ranked = batch.withColumn("_rank", f.row_number().over(order))
+    joined = ranked.join(stored, same, "left")
+    loses = "_outdated"
     if superseded is not None:
         marks = superseded.selectExpr("_row_hash as _s_row_hash", "true as _s_here").distinct()
         joined = joined.join(marks, f.col("_row_hash") == f.col("_s_row_hash"), "left")
-        loses = "coalesce(_s_here, false)"
+        loses = "(_outdated or coalesce(_s_here, false))"
+    newer = (
+        f"{sequence(newest_read=newest_read)} > {sequence('_t', newest_read=newest_read)}"
+    )
     decision = f"""case
         when size(_reasons) > 0 then 'quarantined'
+        when _excluded then 'rejected'
         when _rank > 1 then 'duplicate'
         when {loses} then 'stale'
         when _t_here is null or _t_inferred then 'applied'
         when _t_row_hash = _row_hash and not _t_deleted then 'unchanged'
-        when {sequence()} > {sequence("_t")} then 'applied'
+        when {newer} then 'applied'
         when _t_row_hash = _row_hash and _t_extracted_at = _extracted_at then 'unchanged'
         else 'stale' end"""
     return joined.selectExpr(*[f"`{name}`" for name in batch.columns], f"{decision} as {CLASS}")
@@ -102,7 +114,7 @@ def superseded_rows(batch: DataFrame, others: DataFrame, key: Sequence[str]) -> 
     """
     names = [f"_o_{column}" for column in key]
     greatest = (
-        others.where("size(_reasons) = 0")
+        others.where("_good")
         .selectExpr(
             *[f"`{column}` as `{name}`" for column, name in zip(key, names, strict=True)],
             f"{sequence()} as _sequence",
@@ -116,38 +128,77 @@ def superseded_rows(batch: DataFrame, others: DataFrame, key: Sequence[str]) -> 
     )
 
 
-def superseded_slices(batch: DataFrame, others: DataFrame, by: Sequence[str]) -> DataFrame:
-    """Row hashes of batch rows whose slice another processed hour has read later, as a whole.
+def superseded_slices(
+    batch: DataFrame, others: DataFrame, key: Sequence[str], by: Sequence[str]
+) -> DataFrame:
+    """Row hashes of batch rows that a later whole read of their slice has replaced or lacks.
+
+    A later read in which the row's key is there but broke a rule leaves the row in force: a
+    quarantined row never replaces a good one.
 
     Args:
         batch: Standardised batch of the hour.
         others: Standardised rows of the other hours that Silver has processed.
+        key: Key columns.
         by: Columns that name a slice; none: the whole table is one slice.
     """
-    one = "true as _all"
-    columns = [f"`{column}` as `_o_{column}`" for column in by]
-    latest = (
-        others.selectExpr(one, *columns, "_extracted_at")
-        .groupBy("_all", *[f"_o_{column}" for column in by])
-        .agg(f.max("_extracted_at").alias("_o_read"))
+    later = _later_reads(batch, others, key, by)
+    reads = later.groupBy("_slice").agg(f.countDistinct("_o_hour").alias("_reads"))
+    refusing = (
+        later.groupBy("_slice", "_member", "_o_hour")
+        .agg(f.max(f.expr("cast(_o_good as int)")).alias("_accepted"))
+        .where("_accepted = 0")
+        .groupBy(f.col("_slice").alias("_r_slice"), f.col("_member").alias("_r_member"))
+        .agg(f.count(f.lit(1)).alias("_refusals"))
     )
-    own = (
-        batch.selectExpr(one, *[f"`{column}`" for column in by], "_extracted_at")
-        .groupBy("_all", *by)
-        .agg(f.max("_extracted_at").alias("_own_read"))
+    rows = batch.selectExpr(
+        "_row_hash", f"{_name(by)} as _b_slice", f"{_name(key)} as _b_member"
     )
-    same = [f.col(f"`{column}`") == f.col(f"`_o_{column}`") for column in by]
-    late = own.withColumnRenamed("_all", "_own_all").join(
-        latest, [f.col("_own_all") == f.col("_all"), *same], "inner"
+    return (
+        rows.join(reads, f.col("_b_slice") == f.col("_slice"), "inner")
+        .join(
+            refusing,
+            [f.col("_b_slice") == f.col("_r_slice"), f.col("_b_member") == f.col("_r_member")],
+            "left",
+        )
+        .where("_reads > coalesce(_refusals, 0)")
+        .select("_row_hash")
     )
-    late = late.where("_o_read > _own_read").selectExpr(
-        "_own_all", *[f"`{column}` as `_l_{column}`" for column in by]
+
+
+def read_again_later(
+    batch: DataFrame, others: DataFrame, key: Sequence[str], by: Sequence[str]
+) -> DataFrame:
+    """Keys (as columns ``key``) that a later read of the batch's slices brought as good rows."""
+    return _later_reads(batch, others, key, by).where("_o_good").select(*key).distinct()
+
+
+def _later_reads(
+    batch: DataFrame, others: DataFrame, key: Sequence[str], by: Sequence[str]
+) -> DataFrame:
+    """Rows of ``others`` whose hour read a slice of the batch later than the batch did."""
+    own = batch.groupBy(f.expr(_name(by)).alias("_own_slice")).agg(
+        f.max("_extracted_at").alias("_own_read")
     )
-    in_slice = [f.col(f"`{column}`") == f.col(f"`_l_{column}`") for column in by]
-    rows = batch.withColumn("_one", f.lit(True))
-    return rows.join(late, [f.col("_one") == f.col("_own_all"), *in_slice], "inner").select(
-        "_row_hash"
+    rows = others.where("not _outdated").selectExpr(
+        *[f"`{column}`" for column in key],
+        f"{_name(by)} as _slice",
+        f"{_name(key)} as _member",
+        "_hour as _o_hour",
+        "_good as _o_good",
+        "_extracted_at as _o_read",
     )
+    return rows.join(own, f.col("_slice") == f.col("_own_slice"), "inner").where(
+        "_o_read > _own_read"
+    )
+
+
+def _name(columns: Sequence[str]) -> str:
+    """SQL of one text that names the values of some columns."""
+    if not columns:
+        return "''"
+    fields = ", ".join(f"'{column}', `{column}`" for column in columns)
+    return f"to_json(named_struct({fields}))"
 
 
 def missing_from(

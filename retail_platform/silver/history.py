@@ -78,7 +78,8 @@ def rebuilt(observations: DataFrame, key: Sequence[str], hours: Sequence[datetim
     needed when an hour is processed after a later one, because its gaps lie between stored ones.
 
     Args:
-        observations: Good rows of the hours, with ``_hour`` as the hour of the read.
+        observations: Rows of the hours, with ``_hour`` as the hour of the read; those that broke
+            a rule only say that their key was there.
         key: Key columns.
         hours: All hours that were read, ascending, aware UTC.
 
@@ -88,38 +89,46 @@ def rebuilt(observations: DataFrame, key: Sequence[str], hours: Sequence[datetim
     positions = " ".join(
         f"when _hour = {timestamp_literal(hour)} then {i}" for i, hour in enumerate(hours)
     )
-    per_read = Window.partitionBy(*key, "_hour").orderBy(*newest_first())
-    over_reads = Window.partitionBy(*key).orderBy("_read")
+    reads = Window.partitionBy(*key).orderBy("_read")
+    whole_stint = Window.partitionBy(*key, "_stint")
+    numbered = observations.withColumn("_read", f.expr(f"case {positions} end"))
     stints = (
-        observations.withColumn("_rank", f.row_number().over(per_read))
-        .where("_rank = 1")
-        .withColumn("_read", f.expr(f"case {positions} end"))
-        .withColumn("_before", f.lag("_read").over(over_reads))
+        numbered.select(*key, "_read")
+        .distinct()
+        .withColumn("_before", f.lag("_read").over(reads))
         .withColumn("_returned", f.expr("_before is not null and _before <> _read - 1"))
-        .withColumn("_stint", f.sum(f.expr("cast(_returned as int)")).over(over_reads))
-        .withColumn("_swept_at", f.expr(_end_of_read(hours, "_before + 1")))
+        .withColumn("_stint", f.sum(f.expr("cast(_returned as int)")).over(reads))
+        .withColumn("_last_read", f.max("_read").over(whole_stint))
+        .withColumn("_stint_end", f.expr(_end_of_read(hours, "_last_read + 1")))
+        .select(*key, "_read", "_stint", "_stint_end")
+    )
+    earlier_stints = (
+        Window.partitionBy(*key).orderBy("_stint").rangeBetween(Window.unboundedPreceding, -1)
+    )
+    same_content = Window.partitionBy(*key, "_stint", "_watermark", "_row_hash")
+    placed = (
+        numbered.where("_good")
+        .join(stints, [*key, "_read"])
+        .withColumn("_first_read", f.min("_read").over(whole_stint))
+        .withColumn("_swept_at", f.max("_stint_end").over(earlier_stints))
         .withColumn("_read_end", f.expr(_end_of_read(hours, "_read")))
         .withColumn(
             "_begins",
             f.expr(
-                "case when _returned and _watermark <= _swept_at then _read_end else _watermark end"
+                "case when _read = _first_read and _watermark <= _swept_at then _read_end "
+                "else _watermark end"
             ),
         )
-    )
-    whole_stint = Window.partitionBy(*key, "_stint")
-    same_content = Window.partitionBy(*key, "_stint", "_watermark", "_row_hash")
-    placed = (
-        stints.withColumn("_last_read", f.max("_read").over(whole_stint))
         .withColumn("valid_from", f.max("_begins").over(same_content))
-        .withColumn("_stint_end", f.expr(_end_of_read(hours, "_last_read + 1")))
     )
-    per_version = Window.partitionBy(*key, "valid_from").orderBy(*newest_first())
-    last_of_stint = Window.partitionBy(*key, "_stint").orderBy(f.col("valid_from").desc())
+    last_of_stint = whole_stint.orderBy(f.col("valid_from").desc())
+    same_version = Window.partitionBy(*key, "valid_from")
     return (
-        placed.withColumn("_rank", f.row_number().over(per_version))
+        placed.withColumn("_place_in_stint", f.rank().over(last_of_stint))
+        .withColumn("_ends", f.expr("case when _place_in_stint = 1 then _stint_end end"))
+        .withColumn("_closed_at", f.max("_ends").over(same_version))
+        .withColumn("_rank", f.row_number().over(same_version.orderBy(*newest_first())))
         .where("_rank = 1")
-        .withColumn("_place_in_stint", f.row_number().over(last_of_stint))
-        .withColumn("_closed_at", f.expr("case when _place_in_stint = 1 then _stint_end end"))
     )
 
 

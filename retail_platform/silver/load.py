@@ -22,6 +22,7 @@ from retail_platform.quality.verdicts import REFERENCES, Verdict, held_back, jud
 from retail_platform.silver.classify import (
     classified,
     missing_from,
+    read_again_later,
     superseded_rows,
     superseded_slices,
 )
@@ -128,13 +129,13 @@ class SilverLoader:
             counts = self._count(batch, facts.rows)
             reasons = quarantine.reasons_of(batch) if counts.quarantined else {}
             whole = self.table.row.swept_by == ()
-            missing = self._missing(batch, others, facts) if whole else None
+            missing = self._missing(batch, others, facts, received)
             verdicts = judge(
                 self.table,
                 counts,
                 reasons,
-                live_before=self._live_keys() if whole and not others else 0,
-                live_read=batch.select(*self.table.row.key).distinct().count() if whole else 0,
+                live_before=self._keys_before(hour, others, received) if whole else 0,
+                live_read=self._keys(batch) if whole else 0,
             )
             if any(verdict.blocking and not verdict.passed for verdict in verdicts):
                 raise held_back(self.table, key_of(hour), verdicts)
@@ -207,28 +208,46 @@ class SilverLoader:
             losers = self._superseded(batch, self._standardised(received, others))
             superseded = stack.enter_context(self.lakehouse.staged(losers))
         return stack.enter_context(
-            self.lakehouse.staged(classified(batch, target, identity, superseded))
+            self.lakehouse.staged(
+                classified(batch, target, identity, superseded, newest_read=self._newest_read)
+            )
         )
 
+    @property
+    def _newest_read(self) -> bool:
+        """Whether a later read wins whatever its watermarks say: it is whole and keeps no past."""
+        return self.table.row.swept_by is not None and self.table.row.silver.merge != "scd2"
+
     def _superseded(self, batch: DataFrame, others: DataFrame) -> DataFrame:
-        by = self.table.row.swept_by
+        key, by = self.table.row.key, self.table.row.swept_by
         if self.table.row.silver.merge == "scd2":
-            return superseded_rows(batch, others, [*self.table.row.key, "_watermark"])
+            return superseded_rows(batch, others, [*key, "_watermark"])
         if by is None:
-            return superseded_rows(batch, others, self.table.row.key)
-        return superseded_slices(batch, others, by)
+            return superseded_rows(batch, others, key)
+        return superseded_slices(batch, others, key, by)
 
     def _count(self, batch: DataFrame, read: int) -> Counts:
         rows = batch.groupBy("_class").agg(f.count(f.lit(1)).alias("rows")).collect()
         by_class = {row["_class"]: row["rows"] for row in rows}
         return Counts(
             read=read,
+            rejected=by_class.get("rejected", 0),
             quarantined=by_class.get("quarantined", 0),
             duplicates=by_class.get("duplicate", 0),
             stale=by_class.get("stale", 0),
             unchanged=by_class.get("unchanged", 0),
             applied=by_class.get("applied", 0),
         )
+
+    def _keys(self, rows: DataFrame) -> int:
+        return rows.select(*self.table.row.key).distinct().count()
+
+    def _keys_before(self, hour: datetime, others: list[datetime], received: pa.Schema) -> int:
+        """Keys that a whole read is measured by: the stored ones, or those of the read before."""
+        if not others:
+            return self._live_keys()
+        before = max((other for other in others if other < hour), default=None)
+        return 0 if before is None else self._keys(self._standardised(received, [before]))
 
     def _live_keys(self) -> int:
         live = self.lakehouse.read("silver", self.table.entity).where("not _deleted and not _inferred")
@@ -237,15 +256,24 @@ class SilverLoader:
         return live.count()
 
     def _missing(
-        self, batch: DataFrame, others: list[datetime], facts: Facts
+        self, batch: DataFrame, others: list[datetime], facts: Facts, received: pa.Schema
     ) -> DataFrame | None:
-        """Keys that the newest whole read lacks; None where this read is not the newest."""
-        if others or facts.rows == 0:
+        """Stored keys that this whole read of their slice lacks and no later one brought back.
+
+        None where there is nothing to sweep, or where the versions are rebuilt from all reads.
+        """
+        key, by = self.table.row.key, self.table.row.swept_by
+        versions = self.table.row.silver.merge == "scd2"
+        if by is None or facts.rows == 0 or (versions and others):
             return None
         target = self.lakehouse.read("silver", self.table.entity)
-        if self.table.row.silver.merge == "scd2":
+        if versions:
             target = target.where("is_current")
-        return missing_from(batch, target, self.table.row.key, ())
+        missing = missing_from(batch.where("not _outdated"), target, key, by)
+        if others:
+            later = read_again_later(batch, self._standardised(received, others), key, by)
+            missing = missing.join(later, list(key), "left_anti")
+        return missing
 
     def _commit(
         self,
@@ -261,14 +289,9 @@ class SilverLoader:
             return self._commit_versions(batch, counts, missing, hour, others, received)
         if counts.applied:
             apply_rows(self.lakehouse, self.table, batch, counts.applied)
-        by = self.table.row.swept_by
-        if by is None or (by == () and missing is None):
+        if missing is None:
             return 0
-        newest = batch
-        if others and by:
-            superseded = superseded_slices(batch, self._standardised(received, others), by)
-            newest = batch.join(superseded.distinct(), "_row_hash", "left_anti")
-        return sweep(self.lakehouse, self.table, newest, by).updated
+        return sweep(self.lakehouse, self.table, batch, missing).updated
 
     def _commit_versions(
         self,
@@ -281,8 +304,8 @@ class SilverLoader:
     ) -> int:
         if self.table.row.swept_by == () and others:
             hours = sorted([*others, hour])
-            good = self._standardised(received, hours).where("size(_reasons) = 0")
-            apply_rebuilt(self.lakehouse, self.table, good, hours, hour)
+            read = self._standardised(received, hours)
+            apply_rebuilt(self.lakehouse, self.table, read, hours, hour)
             return 0
         swept = missing.count() if missing is not None else 0
         if counts.applied or swept:

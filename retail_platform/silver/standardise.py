@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql.connect import functions as f
+from pyspark.sql.connect.column import Column
 from pyspark.sql.connect.dataframe import DataFrame
+from pyspark.sql.connect.window import Window
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Property
@@ -63,8 +65,10 @@ def standardise(
 
     Returns:
         The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
-        for a good row), ``_payload`` (the row as received, as JSON, personal columns left out) and
-        ``_place`` (file and line, where there is one).
+        for a good row), ``_payload`` (the row as received, as JSON, personal columns left out),
+        ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing
+        and the metadata leaves such rows out), ``_good`` (may enter Silver) and ``_outdated``
+        (the hour holds a later read of its slice).
 
     Raises:
         PermanentFailure: the contract masks columns and there is no key.
@@ -102,7 +106,20 @@ def standardise(
     )
     for name in table.row.pii:
         judged = judged.withColumn(name, f.expr(masked(f"`{name}`", pii_key or "")))
-    return judged
+    excludes = watermark is not None and watermark.null == "exclude"
+    return (
+        judged.withColumn("_excluded", f.expr("_watermark is null" if excludes else "false"))
+        .withColumn("_good", f.expr(f"size({REASONS}) = 0 and not _excluded"))
+        .withColumn("_outdated", _outdated(table))
+    )
+
+
+def _outdated(table: Table) -> Column:
+    """Whether a later read of the row's slice lies in the same hour: that one is the whole slice."""
+    if not table.row.silver.sweep:
+        return f.lit(False)
+    newest = f.max("_extracted_at").over(Window.partitionBy("_hour", *table.row.silver.sweep))
+    return f.col("_extracted_at") < newest
 
 
 def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:

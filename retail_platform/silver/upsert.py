@@ -1,14 +1,11 @@
 """Merges a classified batch into a table that holds one row a key, and sweeps what is gone."""
 
-from collections.abc import Sequence
-
 from pyspark.sql.connect import functions as f
 from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.lakehouse.tables import Commit, Lakehouse
 from retail_platform.metadata.loader import Table
-from retail_platform.silver.classify import missing_from
 from retail_platform.silver.standardise import silver_schema
 
 
@@ -39,20 +36,17 @@ def apply_rows(lakehouse: Lakehouse, table: Table, batch: DataFrame, expected: i
     return commit
 
 
-def sweep(
-    lakehouse: Lakehouse, table: Table, read: DataFrame, by: Sequence[str]
-) -> Commit:
+def sweep(lakehouse: Lakehouse, table: Table, batch: DataFrame, missing: DataFrame) -> Commit:
     """Turns stored rows into tombstones whose slices were read whole without them.
 
     Args:
         lakehouse: The lake.
         table: The table's metadata.
-        read: Materialised rows of the slices' newest read, quarantined ones included.
-        by: Columns that name a slice; none: the whole table.
+        batch: Materialised batch that lacks them.
+        missing: Keys of those rows.
     """
-    target = lakehouse.read("silver", table.entity)
-    gone = missing_from(read, target, table.row.key, by).crossJoin(
-        read.agg(f.max("_hour").alias("_hour"), f.max("_extracted_at").alias("_extracted_at"))
+    gone = missing.crossJoin(
+        batch.agg(f.max("_hour").alias("_hour"), f.max("_extracted_at").alias("_extracted_at"))
     )
     with lakehouse.staged(gone) as keys:
         if keys.count() == 0:

@@ -47,7 +47,7 @@ def apply_versions(
     """
     key = list(table.row.key)
     stored = lakehouse.read("silver", table.entity)
-    applied = batch.where("_class = 'applied'")
+    applied = _with_stored_ends(batch.where("_class = 'applied'"), stored, [*key, IDENTITY])
     touched = applied.select(*key)
     if missing is not None:
         touched = touched.unionByName(missing)
@@ -82,7 +82,7 @@ def apply_rebuilt(
     Args:
         lakehouse: The lake.
         table: The table's metadata.
-        observations: Good standardised rows of all processed hours and this one.
+        observations: Standardised rows of all processed hours and this one.
         hours: Those hours, ascending.
         hour: The hour at hand, which the changed versions are marked with.
     """
@@ -93,6 +93,18 @@ def apply_rebuilt(
     unfound = stored.where("_inferred").join(versions.select(*key).distinct(), key, "left_anti")
     whole = chained(versions.unionByName(unfound.select(*columns)), key)
     return _merge(lakehouse, table, whole, stored, f"{timestamp_literal(hour)}")
+
+
+def _with_stored_ends(
+    applied: DataFrame, stored: DataFrame, identity: Sequence[str]
+) -> DataFrame:
+    """The rows with ``_closed_at`` of the versions that they replace: new content, same end."""
+    ends = stored.selectExpr(*[f"`{name}`" for name in identity], "_closed_at as _stored_end")
+    return (
+        applied.join(ends, list(identity), "left")
+        .withColumn("_closed_at", f.col("_stored_end"))
+        .drop("_stored_end")
+    )
 
 
 def _hour_of(batch: DataFrame) -> str:

@@ -44,6 +44,11 @@ class Simulator:
         self._state = state
         self.pos = PosFeed(state.weeks["pos"])
 
+    @staticmethod
+    def exists(home: Path) -> bool:
+        """Whether a simulator was started in this home folder before."""
+        return (home / "simulator" / "state.json").exists()
+
     @classmethod
     def open(
         cls,
@@ -69,7 +74,7 @@ class Simulator:
                 the data pack.
         """
         folder = (home / "simulator").absolute()
-        if not (folder / "state.json").exists():
+        if not cls.exists(home):
             now = _utc(now or datetime.now(UTC))
             log = _first_start(folder, now=now, start=_utc(start or now), seed=seed)
             simulator = cls(folder, State.read(folder / "state.json"))

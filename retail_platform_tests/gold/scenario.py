@@ -20,7 +20,7 @@ def at(text: str, day: int = 1) -> datetime:
     return utc(f"2026-03-{day:02d}T{text}")
 
 
-def order(number: int, ordered: str, modified: str, **changes: Any) -> Row:  # noqa: ANN401
+def order(number: int, ordered: str, modified: str, **changes: Any) -> Row:
     """An order header."""
     return {
         "order_id": number,
@@ -36,7 +36,7 @@ def order(number: int, ordered: str, modified: str, **changes: Any) -> Row:  # n
 
 def line(
     number: int, position: int, product: int, pieces: int, modified: str, **changes: Any
-) -> Row:  # noqa: ANN401
+) -> Row:
     """An order line at 10.5005 a piece."""
     price = Decimal("10.5005")
     return {
@@ -77,7 +77,7 @@ def till(
     pieces: int,
     country: str | None = "France",
     **changes: Any,
-) -> Row:  # noqa: ANN401
+) -> Row:
     """A till line of the hour's file."""
     return {
         "invoice_no": f"5{file_hour}",
@@ -104,7 +104,7 @@ def stock(product_id: int, pieces: int, modified: str) -> Row:
     }
 
 
-def facebook(local_hour: int, spend: str, fetched: str, **changes: Any) -> Row:  # noqa: ANN401
+def facebook(local_hour: int, spend: str, fetched: str, **changes: Any) -> Row:
     """A Facebook campaign's hour of 1 March in New York (UTC-5)."""
     return {
         "account_id": "act_1",
@@ -124,7 +124,7 @@ def facebook(local_hour: int, spend: str, fetched: str, **changes: Any) -> Row: 
     } | changes
 
 
-def google(local_hour: int, micros: int, fetched: str, **changes: Any) -> Row:  # noqa: ANN401
+def google(local_hour: int, micros: int, fetched: str, **changes: Any) -> Row:
     """A Google campaign's hour of 1 March in Los Angeles (UTC-8)."""
     return {
         "account_id": "c1",

@@ -195,6 +195,7 @@ class SilverLake:
             for path in sorted((self.root / layer).glob("*")):
                 columns = ", ".join(
                     f"`{column.name}` {_spark_type(column.type)}"
+                    + ("" if column.nullable else " not null")
                     for column in pa.schema(DeltaTable(path).schema().to_arrow())
                 )
                 self._session.sql(

@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from retail_platform_tests.gold.scenario import BATCHES, HOURS, at
 from retail_platform_tests.gold.silver_lake import SilverLake
@@ -181,7 +183,7 @@ def test_members_have_one_gapless_chain_from_the_beginning_of_time(
         assert [row["is_current"] for row in chain] == [False] * (len(chain) - 1) + [
             True
         ]
-        for one, following in zip(chain, chain[1:], strict=False):
+        for one, following in pairwise(chain):
             assert one["effective_to"] == following["effective_from"]
 
 
@@ -197,6 +199,29 @@ def test_a_table_without_an_hour_is_refused(lake: SilverLake) -> None:
     output = lake.dbt("run", "--select", "dim_store", succeeds=False)
     assert "no hour was given" in output
     assert "--full-refresh" in output
+
+
+def test_a_table_with_other_columns_is_named_and_a_full_refresh_mends_it(
+    tmp_path: Path,
+) -> None:
+    silver = SilverModel()
+    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+        silver.process(HOURS[0], BATCHES[0])
+        silver.write_to(lake)
+        lake.run(HOURS[0])
+        expected = lake.gold("dim_store")
+
+        location = f"{lake.gold_root}/dim_store"
+        older = DeltaTable(location).to_pyarrow_table().drop_columns(["specialty"])
+        write_deltalake(location, older, mode="overwrite", schema_mode="overwrite")
+        lake.open_session()
+        output = lake.dbt(
+            "run", "--select", "dim_store", hours=[HOURS[0]], succeeds=False
+        )
+        assert "gold.dim_store has the columns" in output
+        assert "dbt build --full-refresh --select dim_store+" in output
+        lake.rebuild()
+        assert lake.gold("dim_store") == expected
 
 
 def _live_sales(silver: SilverModel) -> Iterator[dict[str, Any]]:
@@ -224,7 +249,7 @@ def _live_sales(silver: SilverModel) -> Iterator[dict[str, Any]]:
         yield {"bucket": (_hour(row["sold_at"]), *place), "amount": amount}
 
 
-def _as_of(silver: SilverModel, entity: str, member: int | None, moment: Any) -> Row:  # noqa: ANN401
+def _as_of(silver: SilverModel, entity: str, member: int | None, moment: Any) -> Row:
     chain = sorted(
         (row for key, row in silver.tables[entity].items() if key[0] == member),
         key=lambda row: row["valid_from"],
@@ -233,5 +258,5 @@ def _as_of(silver: SilverModel, entity: str, member: int | None, moment: Any) ->
     return begun[-1] if begun else {}
 
 
-def _hour(moment: Any) -> Any:  # noqa: ANN401
+def _hour(moment: Any) -> Any:
     return moment - timedelta(minutes=moment.minute, seconds=moment.second)

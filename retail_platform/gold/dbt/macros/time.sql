@@ -22,5 +22,5 @@
 {%- endmacro %}
 
 {% macro exploded_hours(hours) -%}
-  cast(explode(split({{ hours }}, ',')) as timestamp)
+  explode(cast(split({{ hours }}, ',') as array<timestamp>))
 {%- endmacro %}

@@ -1,0 +1,1 @@
+"""Serving: what people outside of the platform read."""

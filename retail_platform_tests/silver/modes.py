@@ -1,0 +1,70 @@
+"""One small table for each way in which rows meet stored ones, for tests of order and replays."""
+
+from pathlib import Path
+
+from retail_platform.metadata.loader import Catalog, load_catalog
+from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, write_catalog
+
+RULES = {"amount is negative": "amount >= 0"}
+PLAIN = {"id": "bigint", "amount": "int", "modified_at": "timestamp"}
+SPEND = {"day": "string", "campaign": "string", "amount": "int"}
+RECEIPTS = {"file_path": "string", "line_number": "bigint", "amount": "int"}
+ALWAYS = {"max_quarantined": 1.0, "max_shrink": 1.0}
+
+
+def _plain(table: str, load: str, merge: str) -> Tree:
+    return {
+        "table": table,
+        "load": load,
+        "key": ["id"],
+        "watermark": {"column": "modified_at"},
+        "silver": {"entity": table, "merge": merge, **ALWAYS},
+    }
+
+
+def modes_catalog(folder: Path) -> Catalog:
+    """Writes and loads the catalog.
+
+    Its tables: ``contacts`` (incremental, upsert), ``prices`` (incremental, scd2), ``shelf``
+    (snapshot, scd2), ``regions`` (full, upsert), ``spend`` (restated by day), ``receipts`` (files).
+    """
+    tables = [
+        _plain("contacts", "incremental", "upsert"),
+        _plain("prices", "incremental", "scd2"),
+        _plain("shelf", "snapshot", "scd2"),
+        _plain("regions", "full", "upsert"),
+        {
+            "table": "spend",
+            "load": "restated",
+            "key": ["day", "campaign"],
+            "silver": {"entity": "spend", "merge": "upsert", "sweep": ["day"], **ALWAYS},
+        },
+    ]
+    receipts = {
+        "table": "receipts",
+        "load": "files",
+        "path": "receipts_%Y%m%dT%H",
+        "key": ["file_path", "line_number"],
+        "columns": {"_file": "file_path", "_line": "line_number"},
+        "silver": {"entity": "receipts", "merge": "append", "sweep": ["file_path"], **ALWAYS},
+    }
+    landing = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
+    contracts = [
+        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=RULES)
+        for name in ("contacts", "prices", "shelf", "regions")
+    ]
+    contracts += [
+        contract("spend", SPEND, ["day", "campaign"], required=["amount"], rules=RULES),
+        contract(
+            "receipts",
+            RECEIPTS,
+            ["file_path", "line_number"],
+            required=["amount"],
+            rules=RULES,
+        ),
+    ]
+    sources = [
+        sql_source("box", tables),
+        {"source": "tills", "connection": landing, "tables": [receipts]},
+    ]
+    return load_catalog(write_catalog(folder, sources, contracts))

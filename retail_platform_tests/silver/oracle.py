@@ -1,0 +1,159 @@
+"""What Silver must hold after Bronze was read: plain Python over Bronze rows, hour after hour.
+
+Says the meaning of each merge mode in the simplest words; knows nothing of how it is computed.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from retail_platform_tests.platform.box import HOUR, Row
+
+Sequence = tuple[Any, ...]
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def read(row: Row, columns: Iterable[str]) -> Row | None:
+    """The typed row, or None where it breaks the contract."""
+    typed: Row = {}
+    for name in columns:
+        text = row[{"file_path": "_file", "line_number": "_line"}.get(name, name)]
+        typed[name] = _typed(name, text)
+        if typed[name] is None:
+            return None
+    return typed if typed["amount"] >= 0 else None
+
+
+def _typed(name: str, text: Any) -> Any:  # noqa: ANN401 - any value of a row
+    if text is None or name in ("day", "campaign", "file_path", "line_number"):
+        return text
+    if name == "modified_at":
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _hours(bronze: list[Row]) -> list[tuple[datetime, list[Row]]]:
+    hours = sorted({row["_hour"] for row in bronze})
+    return [(hour, [row for row in bronze if row["_hour"] == hour]) for hour in hours]
+
+
+def by_sequence(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]:
+    """Incremental upsert: of all good rows of a key, the one with the greatest sequence."""
+    best: dict[tuple, tuple[Sequence, Row]] = {}
+    for row, typed in _good(bronze, columns):
+        place = tuple(typed[name] for name in key)
+        candidate = (_sequence(row, typed), typed)
+        best[place] = max(best.get(place, candidate), candidate, key=lambda pair: pair[0])
+    return [typed for _, typed in best.values()]
+
+
+def versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]:
+    """Incremental SCD2: one version a watermark, each until the next one begins."""
+    chains: dict[tuple, list[Row]] = {}
+    for typed in by_sequence(bronze, columns, [*key, "modified_at"]):
+        chains.setdefault(tuple(typed[name] for name in key), []).append(typed)
+    return [
+        version
+        for chain in chains.values()
+        for version in _chained({t["modified_at"]: (t, None) for t in chain})
+    ]
+
+
+def snapshot_versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]:
+    """Snapshot SCD2: as above, and a key that a read lacks ends with that read's hour."""
+    chains: dict[tuple, dict[datetime, tuple[Sequence, Row, datetime | None]]] = {}
+    for hour, rows in _hours(bronze):
+        end = hour + HOUR
+        present = {_raw_key(row, key) for row in rows}
+        closed_before = {place: _closed_at(chain) for place, chain in chains.items()}
+        for row, typed in _good(rows, columns):
+            place = tuple(typed[name] for name in key)
+            closed = closed_before.get(place)
+            begins = typed["modified_at"]
+            if closed is not None and begins <= closed:
+                begins = end
+            chain = chains.setdefault(place, {})
+            sequence = _sequence(row, typed)
+            if begins not in chain or chain[begins][0] < sequence:
+                chain[begins] = (sequence, typed, chain[begins][2] if begins in chain else None)
+        for place, chain in chains.items():
+            last = max(chain)
+            if tuple(map(str, place)) not in present and chain[last][2] is None:
+                chain[last] = (*chain[last][:2], end)
+    return [
+        version
+        for chain in chains.values()
+        for version in _chained({begins: (typed, end) for begins, (_, typed, end) in chain.items()})
+    ]
+
+
+def whole_slices(
+    bronze: list[Row], columns: list[str], key: list[str], by: list[str], *, newest_only: bool
+) -> list[Row]:
+    """Full, restated and file tables: the newest read of a slice says which keys there are.
+
+    Args:
+        bronze: Bronze rows.
+        columns: Contract columns.
+        key: Key columns.
+        by: Columns that name a slice; none: the whole table.
+        newest_only: Whether a second read within an hour replaces the first one.
+    """
+    live: dict[tuple, Row] = {}
+    for _, rows in _hours(bronze):
+        slices: dict[tuple, list[Row]] = {}
+        for row in rows:
+            slices.setdefault(_raw_key(row, by), []).append(row)
+        for name, members in slices.items():
+            if newest_only:
+                newest = max(row["_extracted_at"] for row in members)
+                members = [row for row in members if row["_extracted_at"] == newest]
+            present = {_raw_key(row, key) for row in members}
+            live = {
+                place: typed
+                for place, typed in live.items()
+                if tuple(str(typed[column]) for column in by) != name
+                or tuple(map(str, place)) in present
+            }
+            best: dict[tuple, tuple[Sequence, Row]] = {}
+            for row, typed in _good(members, columns):
+                place = tuple(typed[column] for column in key)
+                candidate = (_newest_first(row, typed), typed)
+                best[place] = max(best.get(place, candidate), candidate, key=lambda pair: pair[0])
+            live |= {place: typed for place, (_, typed) in best.items()}
+    return list(live.values())
+
+
+def _good(rows: list[Row], columns: list[str]) -> list[tuple[Row, Row]]:
+    return [(row, typed) for row in rows if (typed := read(row, columns)) is not None]
+
+
+def _sequence(row: Row, typed: Row) -> Sequence:
+    return (typed.get("modified_at", EARLIEST), row["_extracted_at"], row["_row_hash"])
+
+
+def _newest_first(row: Row, typed: Row) -> Sequence:
+    return (row["_extracted_at"], typed.get("modified_at", EARLIEST), row["_row_hash"])
+
+
+def _raw_key(row: Row, key: list[str]) -> tuple[str, ...]:
+    names = {"file_path": "_file", "line_number": "_line"}
+    return tuple(str(row[names.get(name, name)]) for name in key)
+
+
+def _closed_at(chain: dict[datetime, tuple[Sequence, Row, datetime | None]]) -> datetime | None:
+    return chain[max(chain)][2]
+
+
+def _chained(chain: dict[datetime, tuple[Row, datetime | None]]) -> list[Row]:
+    begins = sorted(chain)
+    result = []
+    for begin, following in zip(begins, [*begins[1:], None], strict=True):
+        typed, closed = chain[begin]
+        ends = [moment for moment in (following, closed) if moment is not None]
+        end = min(ends) if ends else None
+        result.append(typed | {"valid_from": begin, "valid_to": end, "is_current": end is None})
+    return result
+
+
+Oracle = Callable[[list[Row]], list[Row]]

@@ -1,0 +1,239 @@
+"""Processing Bronze hours in any order, with repeats, gives one table: the one in plain Python."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from retail_platform.metadata.loader import Catalog
+from retail_platform_tests.platform.box import Box, Row, in_order, open_box
+from retail_platform_tests.platform.sources import ArrowReader
+from retail_platform_tests.silver import oracle
+from retail_platform_tests.silver.modes import PLAIN, RECEIPTS, SPEND, modes_catalog
+
+Read = tuple[int, list[Row]]
+MOMENTS = [
+    "2026-01-02 08:00:00",  # long before the first hour
+    "2026-01-05 12:10:00",
+    "2026-01-05 12:59:59.999999",
+    "2026-01-05 13:00:00",  # the tie at a boundary
+    "2026-01-05 14:30:00",
+    "2026-01-05 15:30:00",
+]
+FEW = settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+amounts = st.sampled_from(["1", "1", "2", "3", "-1", "many"])
+moments = st.sampled_from(MOMENTS)
+keys = st.sampled_from(["1", "2", "3", "4"])
+
+
+@dataclass(frozen=True)
+class History:
+    """Reads of a source in the order in which they happened, and an order for Silver."""
+
+    reads: list[Read]
+    order: list[int]
+
+
+def _orders(draw: st.DrawFn, hours: int) -> list[int]:
+    order = draw(st.permutations(range(hours)))
+    return [*order, *draw(st.lists(st.integers(0, hours - 1), max_size=2))]
+
+
+@st.composite
+def partial_reads(draw: st.DrawFn) -> History:
+    """Incremental reads: any rows, late and equal ones too, and a re-run of an older hour."""
+    row = st.fixed_dictionaries(
+        {"id": st.one_of(keys, st.none()), "amount": amounts, "modified_at": moments}
+    )
+    hours = draw(st.integers(3, 4))
+    reads = [(hour, draw(st.lists(row, max_size=6))) for hour in range(hours)]
+    if draw(st.booleans()):
+        reads.append((draw(st.integers(0, hours - 1)), draw(st.lists(row, max_size=3))))
+    return History(reads, _orders(draw, hours))
+
+
+@st.composite
+def whole_reads(draw: st.DrawFn) -> History:
+    """Whole reads: keys disappear and come back; key 9 stays, so that no read is empty."""
+    present = st.dictionaries(keys, st.tuples(amounts, moments), max_size=4)
+    hours = draw(st.integers(3, 5))
+    reads = []
+    for hour in range(hours):
+        rows = draw(present) | {"9": ("1", MOMENTS[0])}
+        reads.append(
+            (hour, [{"id": k, "amount": a, "modified_at": m} for k, (a, m) in rows.items()])
+        )
+    return History(reads, _orders(draw, hours))
+
+
+@st.composite
+def slice_reads(draw: st.DrawFn) -> History:
+    """Reads of whole days; an hour may be read twice while it is the latest one."""
+    day = st.dictionaries(st.sampled_from(["a", "b", "c"]), amounts, min_size=1, max_size=3)
+    days = st.dictionaries(st.sampled_from(["d1", "d2"]), day, max_size=2)
+    hours = draw(st.integers(3, 4))
+    reads = []
+    for hour in range(hours):
+        for _ in range(draw(st.sampled_from([1, 1, 2]))):
+            rows = [
+                {"day": d, "campaign": c, "amount": a}
+                for d, campaigns in draw(days).items()
+                for c, a in campaigns.items()
+            ]
+            reads.append((hour, rows))
+    return History(reads, _orders(draw, hours))
+
+
+@st.composite
+def file_reads(draw: st.DrawFn) -> History:
+    """Files by hour, some delivered again with another content (shorter, longer, changed)."""
+    hours = draw(st.integers(3, 4))
+
+    def content(hour: int) -> list[Row]:
+        lines = draw(st.lists(amounts, min_size=1, max_size=4))
+        return [
+            {"_file": f"f{hour}.csv", "_line": line, "amount": amount}
+            for line, amount in enumerate(lines, start=2)
+        ]
+
+    reads = [(hour, content(hour)) for hour in range(hours)]
+    again = draw(st.lists(st.integers(0, hours - 1), max_size=2))
+    reads += [(hour, content(hour)) for hour in again]
+    return History(reads, _orders(draw, hours))
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return modes_catalog(tmp_path_factory.mktemp("catalog"))
+
+
+@contextmanager
+def _only(home: Path, catalog: Catalog, entity: str, address: str) -> Iterator[Box]:
+    with open_box(home, Catalog(tables=(catalog.by_entity[entity],)), address) as box:
+        yield box
+
+
+def _processed(box: Box, entity: str, order: Sequence[int]) -> list[Row]:
+    for hour in order:
+        load = box.silver(entity, hour)
+        assert load.counts.balanced
+        assert not load.missed
+    return box.live(entity)
+
+
+def _converges(
+    catalog: Catalog, entity: str, address: str, history: History, expected: oracle.Oracle
+) -> None:
+    columns = {"spend": SPEND, "receipts": RECEIPTS}.get(entity, PLAIN)
+    names = ["_file", "_line", "amount"] if entity == "receipts" else list(columns)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with _only(home / "a", catalog, entity, address) as box:
+            for hour, rows in history.reads:
+                box.bronze_from(entity, hour, ArrowReader.at(hour, rows, names))
+            shutil.copytree(home / "a", home / "b")
+            straight = _processed(box, entity, sorted(set(history.order)))
+            wanted = in_order(expected(box.stored_bronze(entity)))
+        assert straight == wanted, "hour after hour"
+        with _only(home / "b", catalog, entity, address) as box:
+            assert _processed(box, entity, history.order) == wanted, f"order {history.order}"
+            for load in box.loads(entity):
+                assert load.read == sum(
+                    row["_hour"] == load.hour for row in box.stored_bronze(entity)
+                )
+
+
+@FEW
+@given(history=partial_reads())
+def test_upsert_of_partial_reads(catalog: Catalog, engine_address: str, history: History) -> None:
+    """Each key holds its greatest (watermark, read, hash), whatever order hours came in."""
+    _converges(
+        catalog,
+        "contacts",
+        engine_address,
+        history,
+        lambda bronze: oracle.by_sequence(bronze, list(PLAIN), ["id"]),
+    )
+
+
+@FEW
+@given(history=partial_reads())
+def test_versions_of_partial_reads(catalog: Catalog, engine_address: str, history: History) -> None:
+    """SCD2 chains are those of all good rows sorted by watermark, whatever order hours came in."""
+    _converges(
+        catalog,
+        "prices",
+        engine_address,
+        history,
+        lambda bronze: oracle.versions(bronze, list(PLAIN), ["id"]),
+    )
+
+
+@FEW
+@given(history=whole_reads())
+def test_versions_of_whole_reads(catalog: Catalog, engine_address: str, history: History) -> None:
+    """Keys that disappear end, keys that return begin anew, whatever order hours came in."""
+    _converges(
+        catalog,
+        "shelf",
+        engine_address,
+        history,
+        lambda bronze: oracle.snapshot_versions(bronze, list(PLAIN), ["id"]),
+    )
+
+
+@FEW
+@given(history=whole_reads())
+def test_upsert_of_whole_reads(catalog: Catalog, engine_address: str, history: History) -> None:
+    """A full table is what its newest read says, whatever order hours came in."""
+    _converges(
+        catalog,
+        "regions",
+        engine_address,
+        history,
+        lambda bronze: oracle.whole_slices(bronze, list(PLAIN), ["id"], [], newest_only=False),
+    )
+
+
+@FEW
+@given(history=slice_reads())
+def test_restated_slices(catalog: Catalog, engine_address: str, history: History) -> None:
+    """A day is what its newest fetch says, rows that the fetch lacks are gone."""
+    _converges(
+        catalog,
+        "spend",
+        engine_address,
+        history,
+        lambda bronze: oracle.whole_slices(
+            bronze, list(SPEND), ["day", "campaign"], ["day"], newest_only=True
+        ),
+    )
+
+
+@FEW
+@given(history=file_reads())
+def test_superseded_files(catalog: Catalog, engine_address: str, history: History) -> None:
+    """A file delivered again replaces its former lines, also those that it no longer has."""
+    _converges(
+        catalog,
+        "receipts",
+        engine_address,
+        history,
+        lambda bronze: oracle.whole_slices(
+            bronze, list(RECEIPTS), ["file_path", "line_number"], ["file_path"], newest_only=True
+        ),
+    )
