@@ -1,1 +1,1 @@
-"""RetailCorp's data platform: sources to Bronze, Silver and Gold Delta tables, as one Dagster graph."""
+"""RetailCorp's data platform: sources to Bronze, Silver and Gold tables, as one Dagster graph."""

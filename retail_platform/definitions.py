@@ -77,5 +77,3 @@ def build_defs(
 def defs() -> dg.Definitions:
     """The code location of this environment."""
     return build_defs(Settings.from_environment())
-
-

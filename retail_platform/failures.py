@@ -10,7 +10,7 @@ class PlatformFailure(Exception):
 
 
 class TransientFailure(PlatformFailure):
-    """The same attempt may succeed later: a network fault, a busy server, an hour not yet closed."""
+    """The same attempt may succeed later: network fault, busy server, an hour not yet closed."""
 
 
 class PermanentFailure(PlatformFailure):

@@ -111,7 +111,7 @@ def _instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise PermanentFailure(
-            f"RETAIL_PARTITIONS_START is {text!r}; expected ISO 8601 such as 2026-01-01T00:00+00:00."
+            f"RETAIL_PARTITIONS_START is {text!r}; expected ISO 8601: 2026-01-01T00:00+00:00."
         ) from error
     if instant.tzinfo is None or instant.minute or instant.second:
         raise PermanentFailure(

@@ -1,5 +1,7 @@
 """One Dagster asset per Bronze table. Glue only: what a load does is in ``load``."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from retail_platform.bronze.load import BronzeLoad, BronzeLoader
@@ -71,16 +73,24 @@ def build_bronze_asset(
                 .limit(PREVIEW_ROWS)
                 .toArrow()
             )
-            metadata["preview"] = preview(rows, _personal_columns(table))
+            metadata["preview"] = preview(rows, _hidden_columns(table, rows.column_names))
             metadata["delta_version"] = dg.MetadataValue.int(load.version)
         return dg.MaterializeResult(metadata=metadata, check_results=[_columns_known(load)])
 
     return dg.Definitions(assets=[_asset])
 
 
-def _personal_columns(table: Table) -> frozenset[str]:
+def _hidden_columns(table: Table, received: Sequence[str]) -> frozenset[str]:
+    """Columns that a preview must not show: personal ones, and beside them any unknown one."""
+    if not table.row.pii:
+        return frozenset()
     renamed = {target: source for source, target in table.row.columns.items()}
-    return frozenset(renamed.get(name, name) for name in table.row.pii)
+    shown = {
+        renamed.get(column.name, column.name).lower()
+        for column in table.contract.columns
+        if column.name not in table.row.pii
+    }
+    return frozenset(name for name in received if name.lower() not in shown)
 
 
 def _summary(load: BronzeLoad) -> str:

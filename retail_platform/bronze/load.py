@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.bronze.transforms import (
     aligned,
     bronze_schema,
     row_hashes,
+    stored_names,
     unknown_columns,
     with_meta,
     without_stored,
@@ -23,7 +24,7 @@ from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.extract.batches import original_failure
 from retail_platform.extract.reader import SourceReader
 from retail_platform.extract.window import Window
-from retail_platform.failures import TransientFailure
+from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.tables import Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.partitions import key_of, latest_closed_hour
@@ -108,13 +109,13 @@ class BronzeLoader:
                 raise _not_closed(self.table, hour, clock)
             latest = latest_closed_hour(clock) == hour
             if self.table.row.load in READ_AS_OF_NOW and not latest:
-                return self._passed(load_id, hour, loaded)
+                return self._passed(load_id, loaded)
             return self._read(load_id, replace(window, latest=latest), clock)
         except BaseException as error:
             self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
             raise
 
-    def _passed(self, load_id: int, hour: datetime, loaded: bool) -> BronzeLoad:
+    def _passed(self, load_id: int, loaded: bool) -> BronzeLoad:
         if loaded:
             self.ledger.succeed(load_id, Counts(), reason="read before; its rows stay")
         else:
@@ -124,7 +125,7 @@ class BronzeLoader:
         )
 
     def _read(self, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
-        received = self.reader.read(self.table, window)
+        received = self._in_stored_case(self.reader.read(self.table, window))
         self.lakehouse.ensure(
             "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
         )
@@ -168,6 +169,22 @@ class BronzeLoader:
             missed=False,
             unknown_columns=unknown_columns(received.schema.names, _expected_columns(self.table)),
             version=commit.version,
+        )
+
+    def _in_stored_case(self, received: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """The stream under the stored names of its columns, from which only case may differ."""
+        exists = self.lakehouse.exists("bronze", self.table.bronze)
+        stored = self.lakehouse.schema("bronze", self.table.bronze).names if exists else []
+        names = stored_names(received.schema.names, stored)
+        if len({name.lower() for name in names}) < len(names):
+            raise _ambiguous_columns(self.table, received.schema.names)
+        if names == received.schema.names:
+            return received
+        schema = pa.schema(
+            [field.with_name(name) for field, name in zip(received.schema, names, strict=True)]
+        )
+        return pa.RecordBatchReader.from_batches(
+            schema, (batch.rename_columns(names) for batch in received)
         )
 
     def _stored_hashes(self, hour: datetime) -> pa.Array:
@@ -228,9 +245,16 @@ def _expected_columns(table: Table) -> list[str]:
     return [renamed.get(column.name, column.name) for column in table.contract.columns]
 
 
+def _ambiguous_columns(table: Table, names: list[str]) -> PermanentFailure:
+    return PermanentFailure(
+        f"bronze.{table.bronze}: columns that differ in case only: {', '.join(sorted(names))}. A "
+        "table of the lake cannot tell them apart; have the source rename one of them."
+    )
+
+
 def _not_closed(table: Table, hour: datetime, clock: datetime) -> TransientFailure:
     return TransientFailure(
-        f"bronze.{table.bronze}, hour {key_of(hour)}: the source's clock says {clock:%Y-%m-%d %H:%M:%S} "
-        "UTC, so the hour is not closed yet and reading it would cut it short. It is tried again; "
+        f"bronze.{table.bronze}, hour {key_of(hour)}: the source's clock says "
+        f"{clock:%Y-%m-%d %H:%M:%S} UTC, so the hour is not closed yet and reading it would cut it short. It is tried again; "
         "if the clock is wrong, set connection.clock_query of the source."
     )

@@ -69,9 +69,7 @@ def row_hashes(batch: pa.RecordBatch) -> pa.Array:
         empty = hashlib.blake2b(b"", digest_size=HASH_BYTES).hexdigest()
         return pa.array([empty] * batch.num_rows, pa.string())
     joined = pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement="")
-    return pa.array(
-        [_digest(value) for value in joined.cast(pa.binary()).to_pylist()], pa.string()
-    )
+    return pa.array([_digest(value) for value in joined.cast(pa.binary()).to_pylist()], pa.string())
 
 
 def _part(name: str, column: pa.Array) -> pa.Array:
@@ -101,6 +99,12 @@ def aligned(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def stored_names(received: Sequence[str], stored: Sequence[str]) -> list[str]:
+    """Received names, each as the stored table spells it: a change of case is no new column."""
+    spelled = {name.lower(): name for name in stored}
+    return [spelled.get(name.lower(), name) for name in received]
 
 
 def unknown_columns(received: Sequence[str], expected: Sequence[str]) -> list[str]:

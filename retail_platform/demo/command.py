@@ -1,6 +1,5 @@
 """The demo's course: sources, hours, proof, and on request the Dagster UI."""
 
-
 import time
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
@@ -24,9 +23,7 @@ from retail_platform.simulator.reconciliation import report_reconciliation
 from retail_platform.simulator.simulator import Simulator
 
 
-def run_demo(
-    *, hours: int, ui: bool, before: datetime | None, fresh: bool, port: int
-) -> int:
+def run_demo(*, hours: int, ui: bool, before: datetime | None, fresh: bool, port: int) -> int:
     """Runs the demo.
 
     Args:
@@ -45,14 +42,17 @@ def run_demo(
     home = Settings.from_environment().home
     prepare_home(home, fresh=fresh)
     started = time.monotonic()
-    with PeakMemory() as memory, Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=CONSOLE,
-        transient=True,
-    ) as progress:
+    with (
+        PeakMemory() as memory,
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=CONSOLE,
+            transient=True,
+        ) as progress,
+    ):
         ok = _load(home, hours, before, progress)
     CONSOLE.print(
         f"Whole demo {time.monotonic() - started:.0f} s, "
@@ -109,10 +109,9 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
     print_assets(outcomes)
     print_failures(outcomes)
     print_reconciliation(lines)
-    return (
-        all(outcome.succeeded and not blocking_failures(outcome) for outcome in outcomes)
-        and all(line.agrees for line in lines)
-    )
+    return all(
+        outcome.succeeded and not blocking_failures(outcome) for outcome in outcomes
+    ) and all(line.agrees for line in lines)
 
 
 def _open_simulator(

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,7 +54,7 @@ class HourOutcome:
 
 def asset_count(defs: dg.Definitions) -> int:
     """Assets of the hourly job, the length of a progress bar."""
-    return len(defs.resolve_job_def(ALL_HOURLY).asset_layer.executable_asset_keys)
+    return len(set(defs.resolve_job_def(ALL_HOURLY).asset_layer.executable_asset_keys))
 
 
 def load_hour(
@@ -88,7 +88,7 @@ def load_hour(
     return outcome
 
 
-def _outcome(hour: datetime, events: list[dg.DagsterEvent]) -> HourOutcome:
+def _outcome(hour: datetime, events: Sequence[dg.DagsterEvent]) -> HourOutcome:
     outcome = HourOutcome(hour=hour)
     step_assets: dict[str, list[str]] = {}
     for event in events:

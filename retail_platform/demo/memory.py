@@ -6,6 +6,7 @@ processes is the memory that they really take. Linux only; elsewhere RSS is summ
 
 import threading
 from types import TracebackType
+from typing import Self
 
 import psutil
 
@@ -20,7 +21,7 @@ class PeakMemory:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def __enter__(self) -> "PeakMemory":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -46,7 +46,7 @@ def print_assets(outcomes: Sequence[HourOutcome]) -> None:
 
 def _layer(name: str) -> int:
     layers = ("bronze", "silver", "gold")
-    layer = name.split("/")[0]
+    layer = name.split("/", maxsplit=1)[0]
     return layers.index(layer) if layer in layers else len(layers)
 
 

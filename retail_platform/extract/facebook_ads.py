@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -83,7 +83,7 @@ class FacebookAds:
         """Close the connections."""
         self._api.close()
 
-    def __enter__(self) -> "FacebookAds":
+    def __enter__(self) -> Self:
         """Use as a context."""
         return self
 

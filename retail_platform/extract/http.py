@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -91,7 +91,7 @@ class JsonApi:
         """Close the connections."""
         self._session.close()
 
-    def __enter__(self) -> "JsonApi":
+    def __enter__(self) -> Self:
         """Use as a context."""
         return self
 
@@ -176,7 +176,7 @@ class JsonApi:
         return redact(text, *self.secrets)
 
 
-class _TryAgain(Exception):  # noqa: N818 - never leaves this module, and is no error by itself
+class _TryAgain(Exception):
     """An attempt that another may mend; `wait` in seconds where the API named one."""
 
     def __init__(self, found: str, wait: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Opens the reader of a table from its source's connection. Secrets are read here, and only here."""
+"""Opens the reader of a table from its source's connection; secrets are read here and only here."""
 
 import os
 from collections.abc import Generator, Mapping
@@ -94,12 +94,15 @@ class _SqlReader:
     def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
         renamed = {target: source for source, target in table.row.columns.items()}
         watermark = table.row.watermark
-        incremental = table.row.load == "incremental" and watermark is not None
         return self.source.read(
             table=table.row.table,
             columns=list(self.source.columns(table.row.table)),
             casts={},
-            watermark=renamed.get(watermark.column, watermark.column) if incremental else None,
+            watermark=(
+                renamed.get(watermark.column, watermark.column)
+                if watermark is not None and table.row.load == "incremental"
+                else None
+            ),
             window=window,
         )
 

@@ -70,9 +70,7 @@ def build_gold_defs(
     Raises:
         PermanentFailure: dbt cannot parse the project.
     """
-    project = GoldProject(
-        project_dir=dbt_project_dir, target_path=target_path.absolute()
-    )
+    project = GoldProject(project_dir=dbt_project_dir, target_path=target_path.absolute())
     manifest: Mapping[str, Any] = json.loads(project.manifest_path().read_bytes())
     translator = GoldTranslator(automation_condition)
 
@@ -87,9 +85,7 @@ def build_gold_defs(
         pool=pool,
         retry_policy=retry_policy,
     )
-    def gold_build(
-        context: dg.AssetExecutionContext, config: GoldConfig
-    ) -> Iterator[Any]:
+    def gold_build(context: dg.AssetExecutionContext, config: GoldConfig) -> Iterator[Any]:
         lakehouse: LakehouseSession = getattr(context.resources, LAKEHOUSE)
         hours = [_hour_of(key) for key in context.partition_keys]
         lakehouse.refresh_catalog()
@@ -127,13 +123,11 @@ def _hour_of(partition_key: str) -> datetime:
     return datetime.strptime(partition_key, PARTITION_FORMAT).replace(tzinfo=UTC)
 
 
-def _with_table(event: Any, manifest: Mapping[str, Any], gold_root: str) -> Any:
+def _with_table(event: object, manifest: Mapping[str, Any], gold_root: str) -> object:
     """Add what the table looks like to the event that says it was built."""
     if not isinstance(event, dg.Output):
         return event
     unique_id = event.metadata["unique_id"].value
     node = manifest["nodes"][unique_id]
     location = f"{gold_root.rstrip('/')}/{node['alias']}"
-    return event.with_metadata(
-        {**event.metadata, **table_metadata(location, node["columns"])}
-    )
+    return event.with_metadata({**event.metadata, **table_metadata(location, node["columns"])})

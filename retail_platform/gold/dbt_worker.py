@@ -3,7 +3,7 @@
 Importing dbt and pyspark takes most of a small build's time and depends on nothing, so the process
 can be started while Bronze and Silver still load. It then reads one JSON line from its standard
 input, `{"arguments": [...], "environment": {...}}`, and becomes that dbt command. The end of its
-input means that nobody needs it any more or that its parent is gone, engine and all: it ends at once.
+input means that nobody needs it any more or that its parent is gone, engine and all: it ends.
 
 Not here: who starts it and when (`worker`).
 """

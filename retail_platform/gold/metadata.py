@@ -13,9 +13,7 @@ from deltalake import DeltaTable
 PREVIEW_ROWS = 5
 
 
-def table_metadata(
-    location: str, columns: Mapping[str, Any]
-) -> dict[str, dg.MetadataValue]:
+def table_metadata(location: str, columns: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
     """The metadata of one table as it is now.
 
     Args:
@@ -49,21 +47,15 @@ def table_metadata(
     }
 
 
-def _type_name(kind: Any) -> str:
-    return (
-        str(kind.type)
-        if hasattr(kind, "type") and isinstance(kind.type, str)
-        else str(kind)
-    )
+def _type_name(kind: object) -> str:
+    name = getattr(kind, "type", None)
+    return name if isinstance(name, str) else str(kind)
 
 
 def _markdown(rows: pa.Table) -> str:
     names = rows.column_names
     lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
-    lines += [
-        f"| {' | '.join(_cell(row[name]) for name in names)} |"
-        for row in rows.to_pylist()
-    ]
+    lines += [f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows.to_pylist()]
     return "\n".join(lines)
 
 

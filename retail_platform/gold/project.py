@@ -39,9 +39,7 @@ class GoldProject:
     def fingerprint(self) -> str:
         """A hash of every project file and of dbt's version: other input, other manifest."""
         digest = hashlib.sha256(version("dbt-core").encode())
-        for path in sorted(
-            path for path in self.project_dir.rglob("*") if path.is_file()
-        ):
+        for path in sorted(path for path in self.project_dir.rglob("*") if path.is_file()):
             content = path.read_bytes()
             name = path.relative_to(self.project_dir).as_posix()
             digest.update(f"\n{len(name)}:{name}:{len(content)}:".encode() + content)

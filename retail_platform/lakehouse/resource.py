@@ -50,6 +50,7 @@ class LakehouseResource(dg.ConfigurableResource):
         self, context: dg.InitResourceContext
     ) -> Generator["LakehouseResource", None, None]:
         """Opens engine and session for one run."""
+        del context
         with self.opened():
             yield self
 

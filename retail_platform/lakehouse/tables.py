@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.schema import Field as DeltaField
-from pyspark.sql.connect.dataframe import DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql.connect.session import SparkSession
 
 from retail_platform.failures import PermanentFailure

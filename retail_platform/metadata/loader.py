@@ -1,4 +1,4 @@
-"""Reads the catalog folder into one validated ``Catalog``; a bad file raises with file and field."""
+"""Reads the catalog folder into one validated ``Catalog``; a bad file raises, with its field."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,11 +80,10 @@ def load_catalog(folder: Path) -> Catalog:
             other or their contract. The message names file, field and cure.
     """
     sources = [(path, _read(path, Source)) for path in _yaml_files(folder / "sources")]
-    contracts = {
-        contract.name: contract
-        for path in _yaml_files(folder / "contracts" / "silver")
-        for contract in [_read(path, Contract)]
-    }
+    _refuse_twins([(path, source.source) for path, source in sources], "source")
+    read = [(path, _read(path, Contract)) for path in _yaml_files(folder / "contracts" / "silver")]
+    _refuse_twins([(path, contract.name) for path, contract in read], "name")
+    contracts = {contract.name: contract for _, contract in read}
     tables: dict[str, Table] = {}
     for path, source in sources:
         for row in source.tables:
@@ -95,7 +94,36 @@ def load_catalog(folder: Path) -> Catalog:
                     f"filled by {tables[table.entity].bronze}; give one of them another entity."
                 )
             tables[table.entity] = table
+    for path, source in sources:
+        for row in source.tables:
+            _check_references(f"{path.name}: table {row.table}", row, tables)
     return Catalog(tables=tuple(tables[entity] for entity in _parents_first(tables)))
+
+
+def _refuse_twins(named: list[tuple[Path, str]], field: str) -> None:
+    first: dict[str, Path] = {}
+    for path, name in named:
+        if name in first:
+            raise PermanentFailure(
+                f"{path.name}: {field} {name!r} is already that of {first[name].name}; give one of "
+                "them another name."
+            )
+        first[name] = path
+
+
+def _check_references(where: str, row: TableRow, tables: dict[str, Table]) -> None:
+    for reference in row.references:
+        parent = tables.get(reference.entity)
+        if parent is None:
+            raise PermanentFailure(
+                f"{where}: references names entity {reference.entity!r}, which no table fills. "
+                f"Entities: {sorted(tables)}."
+            )
+        if len(parent.row.key) != 1:
+            raise PermanentFailure(
+                f"{where}: references names entity {reference.entity!r}, whose key "
+                f"{list(parent.row.key)} is not one column: leave the reference out."
+            )
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
@@ -204,7 +232,9 @@ def _parents(
     }
     parents = []
     for dependency in row.depends_on:
-        qualified = dependency.table if "." in dependency.table else f"{source.source}.{dependency.table}"
+        qualified = (
+            dependency.table if "." in dependency.table else f"{source.source}.{dependency.table}"
+        )
         if qualified not in entities:
             raise PermanentFailure(
                 f"{where}: depends_on names {qualified!r}, which no source has. "

@@ -5,8 +5,8 @@ that it was read. Its payload leaves personal columns out; Bronze has the whole 
 """
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.lakehouse.tables import Commit, Lakehouse
 from retail_platform.metadata.loader import Table

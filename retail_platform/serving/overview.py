@@ -16,7 +16,8 @@ STYLE = """
         --bar: #7f95ff; --bad: #f97066; --paper: #12161f; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
        max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin: 2.2rem 0 .4rem; } p { color: var(--soft); margin: .2rem 0 1rem; }
+h1 { margin-bottom: 0; } h2 { margin: 2.2rem 0 .4rem; }
+p { color: var(--soft); margin: .2rem 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
@@ -77,9 +78,11 @@ def _section(section: Section) -> str:
     )
     if section.bar is not None:
         heads += '<th style="width:30%"></th>'
-    largest = max((float(row[section.bar] or 0) for row in section.rows), default=0.0) if (
-        section.bar is not None
-    ) else 0.0
+    largest = (
+        max((float(row[section.bar] or 0) for row in section.rows), default=0.0)
+        if (section.bar is not None)
+        else 0.0
+    )
     lines = "".join(_row(section, row, largest) for row in section.rows)
     nothing = "" if section.rows else "<p>Nothing yet.</p>"
     return (

@@ -117,9 +117,7 @@ def _check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
         asset_key=key,
         check_name=verdict.check,
         passed=verdict.passed,
-        severity=(
-            dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN
-        ),
+        severity=(dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN),
         description=verdict.text,
         metadata=verdict.figures,
     )

@@ -15,9 +15,8 @@ so says itself what is true now, it is (extracted_at, watermark, row hash). Pure
 
 from collections.abc import Sequence
 
+from pyspark.sql import Column, DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.column import Column
-from pyspark.sql.connect.dataframe import DataFrame
 from pyspark.sql.connect.window import Window
 
 CLASS = "_class"
@@ -85,9 +84,7 @@ def classified(
         marks = superseded.selectExpr("_row_hash as _s_row_hash", "true as _s_here").distinct()
         joined = joined.join(marks, f.col("_row_hash") == f.col("_s_row_hash"), "left")
         loses = "(_outdated or coalesce(_s_here, false))"
-    newer = (
-        f"{sequence(newest_read=newest_read)} > {sequence('_t', newest_read=newest_read)}"
-    )
+    newer = f"{sequence(newest_read=newest_read)} > {sequence('_t', newest_read=newest_read)}"
     decision = f"""case
         when size(_reasons) > 0 then 'quarantined'
         when _excluded then 'rejected'
@@ -151,9 +148,7 @@ def superseded_slices(
         .groupBy(f.col("_slice").alias("_r_slice"), f.col("_member").alias("_r_member"))
         .agg(f.count(f.lit(1)).alias("_refusals"))
     )
-    rows = batch.selectExpr(
-        "_row_hash", f"{_name(by)} as _b_slice", f"{_name(key)} as _b_member"
-    )
+    rows = batch.selectExpr("_row_hash", f"{_name(by)} as _b_slice", f"{_name(key)} as _b_member")
     return (
         rows.join(reads, f.col("_b_slice") == f.col("_slice"), "inner")
         .join(

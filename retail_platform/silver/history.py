@@ -8,8 +8,8 @@ identity is (key, valid_from).
 from collections.abc import Sequence
 from datetime import datetime
 
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 from pyspark.sql.connect.window import Window
 
 from retail_platform.extract.window import HOUR
@@ -35,7 +35,9 @@ def with_valid_from(
         target.where("not _inferred")
         .groupBy(*key)
         .agg(
-            f.expr("max(named_struct('valid_from', valid_from, '_closed_at', _closed_at))").alias("_last"),
+            f.expr("max(named_struct('valid_from', valid_from, '_closed_at', _closed_at))").alias(
+                "_last"
+            ),
         )
         .where("_last._closed_at is not null")
         .selectExpr(

@@ -5,8 +5,8 @@ facts keep the key they came with, so they are never re-keyed.
 """
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Table
@@ -15,9 +15,7 @@ from retail_platform.silver.classify import EARLIEST
 from retail_platform.silver.standardise import silver_schema
 
 
-def add_inferred_members(
-    lakehouse: Lakehouse, parent: Table, column: str, batch: DataFrame
-) -> int:
+def add_inferred_members(lakehouse: Lakehouse, parent: Table, column: str, batch: DataFrame) -> int:
     """Adds the members that ``column`` of a batch refers to and the parent table lacks.
 
     Args:
@@ -40,9 +38,7 @@ def add_inferred_members(
     with lakehouse.staged(members) as rows:
         if rows.count() == 0:
             return 0
-        commit = lakehouse.merge(
-            "silver", parent.entity, rows, on=[key], insert=schema.names
-        )
+        commit = lakehouse.merge("silver", parent.entity, rows, on=[key], insert=schema.names)
     return commit.inserted
 
 

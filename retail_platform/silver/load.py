@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.extract.window import HOUR
@@ -187,9 +187,7 @@ class SilverLoader:
         return self.lakehouse.read("bronze", self.table.bronze).where(f"_hour in ({listed})")
 
     def _standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
-        return standardise(
-            self._bronze_hours(hours), received, self.table, pii_key=self.pii_key
-        )
+        return standardise(self._bronze_hours(hours), received, self.table, pii_key=self.pii_key)
 
     def _classify(
         self, stack: ExitStack, received: pa.Schema, hour: datetime, others: list[datetime]
@@ -250,7 +248,9 @@ class SilverLoader:
         return 0 if before is None else self._keys(self._standardised(received, [before]))
 
     def _live_keys(self) -> int:
-        live = self.lakehouse.read("silver", self.table.entity).where("not _deleted and not _inferred")
+        live = self.lakehouse.read("silver", self.table.entity).where(
+            "not _deleted and not _inferred"
+        )
         if self.table.row.silver.merge == "scd2":
             live = live.where("is_current")
         return live.count()
@@ -335,4 +335,3 @@ class SilverLoader:
                 figures={"inferred": inferred},
             )
         ]
-

@@ -6,9 +6,8 @@ Pure DataFrame code. Which rows replace which is decided in ``classify`` and ``h
 from dataclasses import dataclass
 
 import pyarrow as pa
+from pyspark.sql import Column, DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.column import Column
-from pyspark.sql.connect.dataframe import DataFrame
 from pyspark.sql.connect.window import Window
 
 from retail_platform.failures import PermanentFailure
@@ -115,7 +114,7 @@ def standardise(
 
 
 def _outdated(table: Table) -> Column:
-    """Whether a later read of the row's slice lies in the same hour: that one is the whole slice."""
+    """Whether a later read of the row's slice lies in the same hour: that is the whole slice."""
     if not table.row.silver.sweep:
         return f.lit(False)
     newest = f.max("_extracted_at").over(Window.partitionBy("_hour", *table.row.silver.sweep))
@@ -180,7 +179,7 @@ def _payload(readings: list[Reading], received: pa.Schema, table: Table) -> str:
         for reading in readings
         if reading.column.name not in table.row.pii
     ]
-    if "_raw" in received.names:
+    if "_raw" in received.names and not table.row.pii:
         fields.append("'_raw', _raw")
     return f"to_json(named_struct({', '.join(fields)}))"
 

@@ -1,7 +1,7 @@
 """Merges a classified batch into a table that holds one row a key, and sweeps what is gone."""
 
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.lakehouse.tables import Commit, Lakehouse
@@ -58,8 +58,10 @@ def sweep(lakehouse: Lakehouse, table: Table, batch: DataFrame, missing: DataFra
             keys,
             on=table.row.key,
             matched=[
-                "AND s._extracted_at > t._extracted_at THEN UPDATE SET _deleted = true, "
-                "_hour = s._hour, _extracted_at = s._extracted_at"
+                (
+                    "AND s._extracted_at > t._extracted_at THEN UPDATE SET _deleted = true, "
+                    "_hour = s._hour, _extracted_at = s._extracted_at"
+                )
             ],
         )
 
@@ -72,5 +74,3 @@ def mismatch(table: Table, commit: Commit, planned: str) -> PermanentFailure:
         f"{commit.deleted}. Materialise the hour again; if it repeats, restore version "
         f"{commit.version_before} and report it."
     )
-
-

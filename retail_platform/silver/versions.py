@@ -1,11 +1,11 @@
-"""Merges a classified batch into an SCD2 table: one commit that leaves every touched chain whole."""
+"""Merges a classified batch into an SCD2 table: one commit leaves every touched chain whole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.dataframe import DataFrame
 
 from retail_platform.lakehouse.tables import Commit, Lakehouse, one_row, timestamp_literal
 from retail_platform.metadata.loader import Table
@@ -68,13 +68,18 @@ def apply_versions(
             )
             .drop("_gone")
         )
-    columns = [name for name in silver_schema(table).names if name not in ("valid_to", "is_current")]
+    columns = [
+        name for name in silver_schema(table).names if name not in ("valid_to", "is_current")
+    ]
     versions = kept.select(*columns).unionByName(applied.select(*columns))
     return _merge(lakehouse, table, chained(versions, key), chains, _hour_of(batch))
 
 
 def apply_rebuilt(
-    lakehouse: Lakehouse, table: Table, observations: DataFrame, hours: Sequence[datetime],
+    lakehouse: Lakehouse,
+    table: Table,
+    observations: DataFrame,
+    hours: Sequence[datetime],
     hour: datetime,
 ) -> Commit:
     """Replaces all chains by those that the reads of all processed hours give together.
@@ -87,7 +92,9 @@ def apply_rebuilt(
         hour: The hour at hand, which the changed versions are marked with.
     """
     key = list(table.row.key)
-    columns = [name for name in silver_schema(table).names if name not in ("valid_to", "is_current")]
+    columns = [
+        name for name in silver_schema(table).names if name not in ("valid_to", "is_current")
+    ]
     stored = lakehouse.read("silver", table.entity)
     versions = rebuilt(observations, key, hours).select(*columns)
     unfound = stored.where("_inferred").join(versions.select(*key).distinct(), key, "left_anti")
@@ -95,9 +102,7 @@ def apply_rebuilt(
     return _merge(lakehouse, table, whole, stored, f"{timestamp_literal(hour)}")
 
 
-def _with_stored_ends(
-    applied: DataFrame, stored: DataFrame, identity: Sequence[str]
-) -> DataFrame:
+def _with_stored_ends(applied: DataFrame, stored: DataFrame, identity: Sequence[str]) -> DataFrame:
     """The rows with ``_closed_at`` of the versions that they replace: new content, same end."""
     ends = stored.selectExpr(*[f"`{name}`" for name in identity], "_closed_at as _stored_end")
     return (
@@ -157,7 +162,8 @@ def _differences(
         .withColumn(
             "_op",
             f.expr(
-                f"case when _t_here is null then 'insert' when {differs} then 'update' else 'same' end"
+                "case when _t_here is null then 'insert' "
+                f"when {differs} then 'update' else 'same' end"
             ),
         )
         .where("_op <> 'same'")

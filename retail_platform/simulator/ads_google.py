@@ -20,9 +20,10 @@ DEFAULT_PAGE_SIZE = 200
 LARGEST_PAGE_SIZE = 10_000
 _PATH = f"/v18/customers/{CUSTOMER}/googleAds:search"
 _QUERY = re.compile(
-    r"^\s*SELECT\s+(?P<fields>.+?)\s+FROM\s+(?P<resource>\w+)(?P<rest>.*)$", re.S | re.I
+    r"^\s*SELECT\s+(?P<fields>.+?)\s+FROM\s+(?P<resource>\w+)(?P<rest>.*)$",
+    re.DOTALL | re.IGNORECASE,
 )
-_BETWEEN = re.compile(r"segments\.date\s+BETWEEN\s+'([\d-]+)'\s+AND\s+'([\d-]+)'", re.I)
+_BETWEEN = re.compile(r"segments\.date\s+BETWEEN\s+'([\d-]+)'\s+AND\s+'([\d-]+)'", re.IGNORECASE)
 _DETAIL = "type.googleapis.com/google.ads.googleads.v18.errors.GoogleAdsFailure"
 
 

@@ -215,8 +215,8 @@ def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
         elif read.entity in ADS:
             fetched = sources.ads(read)
             merged.ads.setdefault(read.entity, {}).update(fetched)
-            credits = (row for rows in fetched.values() for row in rows if row.spend_cents < 0)
-            merged.credits.setdefault(read.entity, set()).update(credits)
+            refunds = (row for rows in fetched.values() for row in rows if row.spend_cents < 0)
+            merged.credits.setdefault(read.entity, set()).update(refunds)
         else:
             _merge_rows(merged, read)
     pos = (
@@ -230,7 +230,7 @@ def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
 def _merge_rows(merged: _Merged, read: Read) -> None:
     """Merge one load: greatest watermark wins, ties go to the later load, invalid rows stay out."""
     live, versions, quarantined = merged.tables.setdefault(read.entity, ({}, set(), set()))
-    is_invalid = _INVALID.get(read.entity, lambda row: False)
+    is_invalid = _INVALID.get(read.entity, lambda _: False)
     received = merged.sources.rows(read)
     for key, row in received.items():
         version = key, str(row["modified_at"])

@@ -4,7 +4,7 @@ Which loads ran, and when, is taken from the ledger; what they must have brought
 ``expected`` without the lake. The command, the asset check and the tests all call ``reconcile``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -71,7 +71,7 @@ def reconcile(
         if row.source_clock is not None
     ]
     reads = [_read(row) for row in loads]
-    restate_days = max((t.row.restate_days for t in catalog.tables if t.row.load == "restated"))
+    restate_days = max(t.row.restate_days for t in catalog.tables if t.row.load == "restated")
     lines = list(_ledger_lines(ledger, catalog))
     lines += _read_lines(loads, expected_reads(simulator, reads, restate_days=restate_days))
     for entity, expected in expected_silver(simulator, reads, restate_days=restate_days).items():
@@ -101,17 +101,21 @@ def _ledger_lines(ledger: Ledger, catalog: Catalog) -> Iterator[Line]:
         for asset in (f"bronze/{table.bronze}", f"silver/{table.entity}"):
             rows = ledger.loads(asset=asset, status="SUCCESS")
             parts = sum(
-                row.rejected + row.quarantined + row.duplicates + row.stale + row.unchanged
+                row.rejected
+                + row.quarantined
+                + row.duplicates
+                + row.stale
+                + row.unchanged
                 + row.applied
                 for row in rows
             )
             read = sum(row.read for row in rows)
-            yield Line(
-                table=asset, measure="ledger", expected=Decimal(read), actual=Decimal(parts)
-            )
+            yield Line(table=asset, measure="ledger", expected=Decimal(read), actual=Decimal(parts))
 
 
-def _read_lines(loads: Sequence[LoadRow], expected: dict[tuple[str, object], int]) -> list[Line]:
+def _read_lines(
+    loads: Sequence[LoadRow], expected: Mapping[tuple[str, datetime], int]
+) -> list[Line]:
     last = {(row.asset.removeprefix("bronze/"), row.hour): row for row in loads}
     tables = sorted({table for table, _ in last})
     return [

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import StatementError
 
 from retail_platform.control.ledger import ABANDONED, Counts, Ledger
 from retail_platform.control.models import Status
@@ -34,6 +35,7 @@ def test_a_success_keeps_counts_and_facts(engine: sa.Engine) -> None:
     assert row.status is Status.SUCCESS
     assert (row.attempt, row.read, row.applied, row.bytes) == (1, 10, 2, 99)
     assert (row.window_start, row.window_end) == (HOUR - timedelta(minutes=1), WINDOW.end)
+    assert row.extracted_max is not None
     assert row.extracted_max == extracted
     assert row.extracted_max.tzinfo is UTC
     assert row.seconds is not None
@@ -146,7 +148,7 @@ def test_other_zones_become_utc_and_naive_times_are_refused(engine: sa.Engine) -
     start(ledger, hour=HOUR.astimezone(timezone(timedelta(hours=-8))))
     assert ledger.loads()[0].hour == HOUR
     assert ledger.loads()[0].hour.tzinfo is UTC
-    with pytest.raises(sa.exc.StatementError, match="naive timestamp"):
+    with pytest.raises(StatementError, match="naive timestamp"):
         start(ledger, hour=HOUR.replace(tzinfo=None))
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-_REQUIRED = "RETAIL_REQUIRE_SERVICES"
+from retail_platform_tests.services import require_service
+
 _START_SECONDS = 30
 
 
@@ -22,14 +23,11 @@ _START_SECONDS = 30
 def postgres_server() -> Iterator[str]:
     """Serve from a folder of its own; yields the URL of an empty database.
 
-    Skips the test where there is no PostgreSQL, unless `RETAIL_REQUIRE_SERVICES` is set: then its
-    absence is a failure.
+    Skips the test where there is no PostgreSQL, or fails it (see `services`).
     """
     programs = _programs()
-    if programs is None:
-        if os.environ.get(_REQUIRED):
-            pytest.fail(f"PostgreSQL is not installed, but {_REQUIRED} is set")
-        pytest.skip("PostgreSQL is not installed")
+    require_service("postgresql", found=programs is not None)
+    assert programs is not None
     # PostgreSQL refuses to run as root: a root hands the folder to the user postgres.
     user = "postgres" if sys.platform != "win32" and os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
@@ -38,13 +36,13 @@ def postgres_server() -> Iterator[str]:
             shutil.chown(folder, user)
         data = folder / "data"
         initdb = [programs / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(initdb, user=user, cwd=folder, check=True, **quiet)
+        quiet = subprocess.DEVNULL
+        subprocess.run(initdb, user=user, cwd=folder, check=True, stdout=quiet, stderr=quiet)
         port = _free_port()
         settings = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         command = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder, *settings]
         # A child rather than a daemon: it is stopped by its own id, whatever became of its folder.
-        server = subprocess.Popen(command, user=user, cwd=folder, **quiet)
+        server = subprocess.Popen(command, user=user, cwd=folder, stdout=quiet, stderr=quiet)
         try:
             _wait_for(server, port)
             yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"

@@ -25,14 +25,14 @@ def source(postgres_url: str) -> SqlSource:
         for statement in (
             "DROP SCHEMA IF EXISTS sales CASCADE",
             "CREATE SCHEMA sales",
-            "CREATE TABLE sales.orders (id bigint, amount numeric(19,4), long numeric,"
-            " code char(3), local timestamp, moment timestamptz, ok boolean)",
-            "INSERT INTO sales.orders VALUES"
-            " (NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
-            " (1, 123456789012345.6789, 3.141592653589793238, 'ab', '2026-11-20 06:00:00',"
-            " '2026-11-20 14:00:00+00', true),"
-            " (2, 1, 1, 'c', '2026-11-20 07:00:00', '2026-11-20 15:00:00+00', false),"
-            " (3, 1, 1, 'c', '2099-01-01 00:00:00', '2099-01-01 00:00:00+00', false)",
+            """CREATE TABLE sales.orders (id bigint, amount numeric(19,4), long numeric,
+            code char(3), local timestamp, moment timestamptz, ok boolean)""",
+            """INSERT INTO sales.orders VALUES
+            (NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+            (1, 123456789012345.6789, 3.141592653589793238, 'ab', '2026-11-20 06:00:00',
+            '2026-11-20 14:00:00+00', true),
+            (2, 1, 1, 'c', '2026-11-20 07:00:00', '2026-11-20 15:00:00+00', false),
+            (3, 1, 1, 'c', '2099-01-01 00:00:00', '2099-01-01 00:00:00+00', false)""",
         ):
             connection.exec_driver_sql(statement)
     engine.dispose()

@@ -1,4 +1,4 @@
-"""Runs dbt commands of one lake in one process: a JSON line in, a JSON line out, until end of input.
+"""Runs dbt commands of one lake in one process: a JSON line in, a JSON line out, until the end.
 
 Saves the tests four seconds of imports a build. The environment, with the session's URL, is given
 at the start; nothing else runs in the process, so dbt's default session is that session.
@@ -14,7 +14,7 @@ from dbt.cli.main import dbtRunner
 
 
 def main() -> None:
-    """Answer every request `{"arguments": [...], "hours": "..."}` with `{"success": ..., "output": ...}`."""
+    """Answer `{"arguments": [...], "hours": "..."}` with `{"success": ..., "output": ...}`."""
     for line in sys.stdin:
         output = io.StringIO()
         request = json.loads(line)
@@ -23,8 +23,7 @@ def main() -> None:
             result = dbtRunner().invoke(request["arguments"])
         answer = {
             "success": result.success,
-            "output": output.getvalue()
-            + (str(result.exception) if result.exception else ""),
+            "output": output.getvalue() + (str(result.exception) if result.exception else ""),
         }
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

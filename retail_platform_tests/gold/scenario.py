@@ -155,9 +155,7 @@ BATCHES: list[Batch] = [
             {"subcategory_id": 1, "category": "Bikes", "modified_at": LONG_AGO},
             {"subcategory_id": 2, "category": "Clothing", "modified_at": LONG_AGO},
         ],
-        "stores": [
-            {"store_id": 7, "name": "Shop", "territory_id": 1, "modified_at": LONG_AGO}
-        ],
+        "stores": [{"store_id": 7, "name": "Shop", "territory_id": 1, "modified_at": LONG_AGO}],
         "customers": [customer(1, 1, LONG_AGO), customer(2, 2, LONG_AGO)],
         "products": [
             product(10, 1, LONG_AGO),
@@ -231,12 +229,8 @@ BATCHES: list[Batch] = [
         ],
     },
     {
-        "territories": [
-            {"territory_id": 2, "name": "Central", "modified_at": at("14:00:00")}
-        ],
-        "categories": [
-            {"subcategory_id": 1, "category": "Cycles", "modified_at": at("14:00:00")}
-        ],
+        "territories": [{"territory_id": 2, "name": "Central", "modified_at": at("14:00:00")}],
+        "categories": [{"subcategory_id": 1, "category": "Cycles", "modified_at": at("14:00:00")}],
         "orders": [order(106, "13:40:00", "14:05:00", customer_id=9)],
         "pos_transactions": [till(14, 1, 1)],
         "stock_levels": [stock(10, 40, "14:10:00"), stock(20, 7, "14:20:00")],

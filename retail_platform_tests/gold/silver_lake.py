@@ -1,6 +1,7 @@
 """A lake of Silver tables for the tests of Gold, the engine over it, and dbt on that engine.
 
-Real parts: Delta tables written by delta-rs, Sail as the engine, dbt in a process of its own. Not here: the tests, and how Silver comes to its rows; a test states them.
+Real parts: Delta tables written by delta-rs, Sail as the engine, dbt in a process of its own. Not
+here: the tests, and how Silver comes to its rows; a test states them.
 """
 
 import json
@@ -173,20 +174,17 @@ class SilverLake:
             for row in rows
         ]
         path = self.root / "silver" / entity
-        write_deltalake(
-            path, pa.Table.from_pylist(filled, schema=schema), mode="overwrite"
-        )
+        write_deltalake(path, pa.Table.from_pylist(filled, schema=schema), mode="overwrite")
 
     def open_session(self) -> None:
         """Open a session of its own and register every table that exists, with its columns."""
         assert self._server is not None
-        _, port = self._server.listening_address
+        address = self._server.listening_address
+        assert address is not None
         self._end_loop()
         if self._session is not None:
             self._session.stop()
-        self.remote_url = (
-            f"sc://127.0.0.1:{port}/;user_id=test;session_id={uuid.uuid4()}"
-        )
+        self.remote_url = f"sc://127.0.0.1:{address[1]}/;user_id=test;session_id={uuid.uuid4()}"
         self._session = SparkSession.builder.remote(self.remote_url).create()
         self._session.conf.set("spark.sql.session.timeZone", "UTC")
         self._session.conf.set("spark.sql.ansi.enabled", "true")
@@ -203,18 +201,14 @@ class SilverLake:
                     f"using delta location '{path}'"
                 )
 
-    def dbt(
-        self, *arguments: str, hours: Iterable[datetime] = (), succeeds: bool = True
-    ) -> str:
+    def dbt(self, *arguments: str, hours: Iterable[datetime] = (), succeeds: bool = True) -> str:
         """Run dbt on this lake and return what it printed; check that it ends as expected."""
         if self._loop is None:
             self._loop = self._start_loop()
         assert self._loop.stdin is not None
         assert self._loop.stdout is not None
         given = ",".join(f"{hour:%Y-%m-%d %H:%M:%S}" for hour in hours)
-        self._loop.stdin.write(
-            json.dumps({"arguments": arguments, "hours": given}) + "\n"
-        )
+        self._loop.stdin.write(json.dumps({"arguments": arguments, "hours": given}) + "\n")
         self._loop.stdin.flush()
         answer = json.loads(self._loop.stdout.readline())
         assert answer["success"] is succeeds, answer["output"][-6000:]
@@ -258,12 +252,8 @@ class SilverLake:
     def gold(self, model: str, *, technical: bool = False) -> list[dict[str, Any]]:
         """The rows of a Gold table, in a fixed order; columns that begin with `_` on demand."""
         table = pa.table(DeltaTable(f"{self.gold_root}/{model}").to_pyarrow_table())
-        names = [
-            name for name in table.column_names if technical or not name.startswith("_")
-        ]
-        return sorted(
-            table.select(names).to_pylist(), key=lambda row: str(row[names[0]])
-        )
+        names = [name for name in table.column_names if technical or not name.startswith("_")]
+        return sorted(table.select(names).to_pylist(), key=lambda row: str(row[names[0]]))
 
     def version(self, model: str) -> int:
         """The number of a Gold table's last commit."""

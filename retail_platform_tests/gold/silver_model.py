@@ -1,4 +1,4 @@
-"""A small model of Silver for the tests of Gold: what its tables hold after some hours, in any order.
+"""A small model of Silver for the tests of Gold: what its tables hold after hours in any order.
 
 Upserts keep the row of the greatest sequence; versioned tables keep one row per key and start, with
 the hour that last changed it; a reference to an unknown customer leaves an inferred member. Only
@@ -85,9 +85,7 @@ class SilverModel:
             return
         table.pop((*key, EARLIEST), None)
         table[identity] = {**row, "valid_from": row["modified_at"], "_hour": hour}
-        versions = sorted(
-            self._versions(entity, key), key=lambda one: one["valid_from"]
-        )
+        versions = sorted(self._versions(entity, key), key=lambda one: one["valid_from"])
         ends = [version["valid_from"] for version in versions[1:]] + [None]
         for version, end in zip(versions, ends, strict=True):
             if version.get("valid_to") != end:
@@ -96,9 +94,7 @@ class SilverModel:
             version["is_current"] = end is None
 
     def _versions(self, entity: str, key: tuple[Any, ...]) -> Iterator[Row]:
-        return (
-            row for identity, row in self.tables[entity].items() if identity[:-1] == key
-        )
+        return (row for identity, row in self.tables[entity].items() if identity[:-1] == key)
 
     def _infer_customers(self, hour: datetime) -> None:
         known = {identity[0] for identity in self.tables["customers"]}

@@ -48,7 +48,7 @@ def gold(target: Path) -> dg.Definitions:
 def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
     gold: dg.Definitions,
 ) -> None:
-    (definition,) = gold.assets or ()
+    (definition,) = list(gold.assets or ())
     assert isinstance(definition, dg.AssetsDefinition)
     built = {spec.key.to_user_string(): spec for spec in definition.specs}
     assert sorted(built) == [
@@ -84,14 +84,10 @@ def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
 def test_every_model_documents_every_column(target: Path) -> None:
     project = GoldProject(project_dir=DBT_PROJECT, target_path=target)
     manifest = json.loads(project.manifest_path().read_bytes())
-    models = [
-        node for node in manifest["nodes"].values() if node["resource_type"] == "model"
-    ]
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     assert len(models) == 10
     for model in models:
-        assert all(column["description"] for column in model["columns"].values()), (
-            model["name"]
-        )
+        assert all(column["description"] for column in model["columns"].values()), model["name"]
 
 
 def test_a_ready_manifest_is_used_and_a_changed_project_is_parsed_anew(
@@ -104,9 +100,7 @@ def test_a_ready_manifest_is_used_and_a_changed_project_is_parsed_anew(
     written = first.stat().st_mtime_ns
     assert before.manifest_path().stat().st_mtime_ns == written
 
-    (copied / "macros" / "another.sql").write_text(
-        "{% macro another() %}{% endmacro %}\n"
-    )
+    (copied / "macros" / "another.sql").write_text("{% macro another() %}{% endmacro %}\n")
     after = GoldProject(project_dir=copied, target_path=tmp_path / "target")
     assert after.manifest_path() != first
     assert not list(copied.rglob("*.msgpack")), "dbt wrote into the source tree"
@@ -132,15 +126,13 @@ def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
         assert sales["dagster/row_count"].value == 9
         assert "| sales_key |" in str(sales["preview"].value)
         assert "_touched_hours" not in str(sales["preview"].value)
-        columns = sales["dagster/column_schema"].value.columns
-        assert {column.name: column.type for column in columns}[
-            "net_amount"
-        ] == "decimal(19,4)"
+        schema = sales["dagster/column_schema"].value
+        assert isinstance(schema, dg.TableSchema)
+        columns = schema.columns
+        assert {column.name: column.type for column in columns}["net_amount"] == "decimal(19,4)"
         checks = result.get_asset_check_evaluations()
         assert len(checks) == 30
-        assert all(check.passed for check in checks), [
-            c for c in checks if not c.passed
-        ]
+        assert all(check.passed for check in checks), [c for c in checks if not c.passed]
         assert not list((target / "builds").iterdir())
         assert lake.session is not None
         assert lake.session.spark.conf.get("spark.sql.ansi.enabled") == "true"
@@ -160,7 +152,7 @@ def test_a_failing_build_names_the_hour_and_keeps_its_log(
         message = failure.error.to_string() if failure.error else ""
         assert "gold, hour 2026-03-01 10:00:00" in message
         assert "order_lines" in message
-        assert [path for path in (target / "builds").rglob("dbt.log")]
+        assert list((target / "builds").rglob("dbt.log"))
 
 
 def _run(
@@ -171,12 +163,8 @@ def _run(
     job = dg.Definitions.merge(
         gold,
         dg.Definitions(
-            resources={
-                "lakehouse": dg.ResourceDefinition.hardcoded_resource(open_lake)
-            },
-            jobs=[
-                dg.define_asset_job("gold", selection=dg.AssetSelection.groups("gold"))
-            ],
+            resources={"lakehouse": dg.ResourceDefinition.hardcoded_resource(open_lake)},
+            jobs=[dg.define_asset_job("gold", selection=dg.AssetSelection.groups("gold"))],
         ),
     ).resolve_job_def("gold")
     result = job.execute_in_process(

@@ -48,9 +48,9 @@ class Box:
     def __init__(self, lakehouse: Lakehouse, catalog: Catalog, control_url: str) -> None:
         self.lake = lakehouse
         self.catalog = catalog
-        engine = open_control(control_url)
-        self.ledger = Ledger(engine)
-        self.files = FileRegistry(engine)
+        self.control = open_control(control_url)
+        self.ledger = Ledger(self.control)
+        self.files = FileRegistry(self.control)
         for table in catalog.tables:
             lakehouse.ensure("silver", table.entity, silver_schema(table))
             lakehouse.register("silver", table.entity)
@@ -132,7 +132,11 @@ def open_box(home: Path, catalog: Catalog, address: str) -> Iterator[Box]:
     home.mkdir(parents=True, exist_ok=True)
     with open_engine(Engine.EMBEDDED, address) as session:
         lake = Lakehouse(session.spark, str(home / "lake"))
-        yield Box(lake, catalog, f"sqlite:///{home / 'control.db'}")
+        box = Box(lake, catalog, f"sqlite:///{home / 'control.db'}")
+        try:
+            yield box
+        finally:
+            box.control.dispose()
 
 
 def without_technical(row: Row) -> Row:
@@ -140,6 +144,6 @@ def without_technical(row: Row) -> Row:
     return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
-def in_order(rows: Any) -> list[Row]:  # noqa: ANN401 - any iterable of rows
+def in_order(rows: Any) -> list[Row]:
     """Rows sorted by their text, so that lists can be compared."""
     return sorted(rows, key=lambda row: str(sorted(row.items())))

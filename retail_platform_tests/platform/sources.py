@@ -87,6 +87,21 @@ class Database:
         """Creates an empty table."""
         self.execute(f"CREATE TABLE {table} ({columns})")
 
+    def create_like(self, *tables: Table) -> None:
+        """Creates an empty table of text columns for each platform table, named as its contract."""
+        for table in tables:
+            renamed = {target: source for source, target in table.row.columns.items()}
+            names = [renamed.get(column.name, column.name) for column in table.contract.columns]
+            self.create(table.row.table, ", ".join(f"{name} TEXT" for name in names))
+
+    def put(self, table: str, **values: object) -> None:
+        """Adds one row; columns that are not named are NULL."""
+        marks = ", ".join("?" for _ in values)
+        self.execute(
+            f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})",
+            [list(values.values())],
+        )
+
     def insert(self, table: str, *rows: Sequence[object]) -> None:
         """Adds rows."""
         marks = ", ".join("?" for _ in rows[0])

@@ -24,7 +24,7 @@ def read(row: Row, columns: Iterable[str]) -> Row | None:
     return typed if typed["amount"] >= 0 else None
 
 
-def _typed(name: str, text: Any) -> Any:  # noqa: ANN401 - any value of a row
+def _typed(name: str, text: Any) -> Any:
     if text is None or name in ("day", "campaign", "file_path", "line_number"):
         return text
     if name == "modified_at":

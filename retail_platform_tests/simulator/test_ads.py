@@ -25,7 +25,7 @@ INSIGHTS = {
     "breakdowns": ads_facebook.HOURLY,
 }
 GAQL = (
-    "SELECT customer.id, campaign.id, campaign.name, campaign_budget.amount_micros, segments.date, "  # noqa: S608 - GAQL
+    "SELECT customer.id, campaign.id, campaign.name, campaign_budget.amount_micros, segments.date, "
     "segments.hour, metrics.cost_micros, metrics.conversions FROM campaign "
     f"WHERE segments.date BETWEEN '{SINCE}' AND '{UNTIL}'"
 )
@@ -52,7 +52,7 @@ def base_url(clock: _Clock) -> Iterator[str]:
         yield url
 
 
-def _facebook(base_url: str, edge: str, token: str = ads_facebook.TOKEN, **parameters: Any) -> Any:  # noqa: ANN401
+def _facebook(base_url: str, edge: str, token: str = ads_facebook.TOKEN, **parameters: Any) -> Any:
     url = f"{base_url}/v21.0/{ads_facebook.ACCOUNT}{edge}"
     headers = {"Authorization": f"Bearer {token}"}
     return requests.get(url, params=parameters, headers=headers, timeout=10)
@@ -129,7 +129,7 @@ def test_account_and_campaigns_of_facebook(base_url: str) -> None:
 
 
 def test_wrong_tokens_are_refused_in_each_platforms_shape(base_url: str) -> None:
-    answer = _facebook(base_url, "/insights", token="wrong", **INSIGHTS)  # noqa: S106
+    answer = _facebook(base_url, "/insights", token="wrong", **INSIGHTS)
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "OAuthException"
     assert answer.json()["error"]["code"] == 190
@@ -177,7 +177,7 @@ def test_injected_faults_hit_exactly_their_requests(clock: _Clock) -> None:
 
 
 @pytest.mark.parametrize("account", [FACEBOOK, GOOGLE])
-def test_days_are_restated_and_then_settle(account: Any) -> None:  # noqa: ANN401
+def test_days_are_restated_and_then_settle(account: Any) -> None:
     day = date(2026, 10, 1)
 
     def totals(age: int) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def _served(simulator: Simulator, read: Read) -> int:
     bounds = _local(read.end), _local(read.start) if read.start else ""
     if name in SNAPSHOTS:
         where, bounds = "1", ()
-    ((count,),) = _query(simulator, source, f"SELECT count(*) FROM {name} WHERE {where}", *bounds)  # noqa: S608
+    ((count,),) = _query(simulator, source, f"SELECT count(*) FROM {name} WHERE {where}", *bounds)
     return int(str(count))
 
 
@@ -97,7 +97,7 @@ def test_silver_is_the_sources_state_when_every_change_was_read(
         ((rows, *texts),) = _query(
             simulator,
             table.database,
-            f"SELECT {columns} FROM {table.name}",  # noqa: S608
+            f"SELECT {columns} FROM {table.name}",
         )
         assert silver[table.name].rows == rows, table.name
         for name, text in zip(amounts, texts, strict=True):

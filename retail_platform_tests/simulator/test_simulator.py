@@ -38,7 +38,7 @@ databases.apply(simulator.folder / "sales.db", database="sales", changes=half(),
 def _rows(path: Path, table: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(path)
     try:
-        return sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)  # noqa: S608
+        return sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
     finally:
         connection.close()
 
@@ -118,9 +118,7 @@ def test_a_process_killed_inside_a_transaction_leaves_the_state_before_it(
 ) -> None:
     target = hours[3] + HOUR
     script = [sys.executable, "-c", DIE_IN_THE_MIDDLE]
-    died = subprocess.run(  # noqa: S603
-        [*script, str(simulator.folder.parent), target.isoformat()], check=False
-    )
+    died = subprocess.run([*script, str(simulator.folder.parent), target.isoformat()], check=False)
     assert died.returncode == 9
     _assert_databases_show(simulator, simulator.clock)
     simulator.advance_to(target)
@@ -166,7 +164,7 @@ def test_a_time_without_zone_is_refused(tmp_path: Path) -> None:
 def test_the_live_process_prints_its_addresses_and_stops_on_sigterm(tmp_path: Path) -> None:
     port_file = tmp_path / "ports.json"
     arguments = ["--home", str(tmp_path), "--port-file", str(port_file)]
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "retail_platform.simulator", *arguments],
         stdout=subprocess.PIPE,
         text=True,

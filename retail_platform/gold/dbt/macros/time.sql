@@ -1,6 +1,10 @@
-{#- The bounds of time: the first version of a member is valid from the one, the last until the other. -#}
+{#-
+  The bounds of time: the first version of a member is valid from the one, the last until the other.
+  Not the usual 9999-12-31: Spark's default Parquet timestamps and pandas count nanoseconds, which
+  end in 2262.
+-#}
 {% macro beginning_of_time() -%}timestamp'1900-01-01 00:00:00+00:00'{%- endmacro %}
-{% macro end_of_time() -%}timestamp'9999-12-31 00:00:00+00:00'{%- endmacro %}
+{% macro end_of_time() -%}timestamp'2200-01-01 00:00:00+00:00'{%- endmacro %}
 
 {#- The UTC start of an hour that a source counts on a local calendar. -#}
 {% macro local_hour_to_utc(local_date, local_hour, zone) -%}

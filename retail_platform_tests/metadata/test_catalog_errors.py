@@ -1,0 +1,192 @@
+"""A bad catalog fails when it is loaded, with file, table and field; nothing is skipped."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.loader import load_catalog
+from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, write_catalog
+
+COLUMNS = {"id": "bigint", "parent_id": "bigint", "email": "string", "modified_at": "timestamp"}
+
+
+def table(name: str) -> Tree:
+    return {
+        "table": name,
+        "load": "incremental",
+        "key": ["id"],
+        "watermark": {"column": "modified_at"},
+        "silver": {"entity": name, "merge": "upsert"},
+    }
+
+
+GOOD_SOURCE = sql_source("shop", [table("people"), table("orders")])
+GOOD_CONTRACTS = {name: contract(name, COLUMNS, ["id"]) for name in ("people", "orders")}
+Change = Callable[[Tree, dict[str, Tree]], None]
+
+
+def people(source: Tree) -> Tree:
+    return source["tables"][0]
+
+
+def properties(contracts: dict[str, Tree]) -> list[Tree]:
+    return contracts["people"]["schema"][0]["properties"]
+
+
+def unknown_key(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["waterMark"] = "modified_at"
+
+
+def unknown_nested_key(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["silver"]["murge"] = "upsert"
+
+
+def wrong_merge(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["silver"]["merge"] = "overwrite"
+
+
+def wrong_duration(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["watermark"]["buffer"] = "5 minutes"
+
+
+def wrong_zone(source: Tree, _: dict[str, Tree]) -> None:
+    source["connection"]["timezone"] = "Middle/Earth"
+
+
+def no_watermark(source: Tree, _: dict[str, Tree]) -> None:
+    del people(source)["watermark"]
+
+
+def duplicate_entity(source: Tree, contracts: dict[str, Tree]) -> None:
+    source["tables"][1]["silver"]["entity"] = "people"
+
+
+def cycle(source: Tree, _: dict[str, Tree]) -> None:
+    source["tables"][0]["depends_on"] = ["orders"]
+    source["tables"][1]["depends_on"] = ["people"]
+
+
+def unknown_parent(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["depends_on"] = ["ghosts"]
+
+
+def watermark_nowhere(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["watermark"]["column"] = "changed_at"
+
+
+def mapped_nowhere(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["columns"] = {"Mail": "mail"}
+
+
+def reference_nowhere(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["references"] = [{"column": "parent_id", "entity": "ghosts"}]
+
+
+def reference_to_another_type(source: Tree, contracts: dict[str, Tree]) -> None:
+    people(source)["references"] = [{"column": "parent_id", "entity": "orders"}]
+    source["tables"][1]["key"] = ["id", "email"]
+    order_properties = contracts["orders"]["schema"][0]["properties"]
+    order_properties[2] |= {"primaryKey": True, "primaryKeyPosition": 2, "required": True}
+
+
+def key_differs(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["key"] = ["email"]
+
+
+def no_key_in_contract(_: Tree, contracts: dict[str, Tree]) -> None:
+    for column in properties(contracts):
+        column["primaryKey"] = False
+
+
+def no_contract(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["silver"]["entity"] = "ghosts"
+
+
+def unknown_type(_: Tree, contracts: dict[str, Tree]) -> None:
+    properties(contracts)[1]["physicalType"] = "nvarchar(50)"
+
+
+def masked_number(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["pii"] = {"parent_id": "hash"}
+
+
+def rule_of_nothing(_: Tree, contracts: dict[str, Tree]) -> None:
+    contracts["people"]["schema"][0]["quality"] = [
+        {"name": "r", "type": "custom", "engine": "retail_platform"}
+    ]
+
+
+CASES: list[tuple[Change, list[str]]] = [
+    (unknown_key, ["shop.yaml", "people", "waterMark", "Extra inputs"]),
+    (unknown_nested_key, ["shop.yaml", "people", "silver", "murge"]),
+    (wrong_merge, ["shop.yaml", "people", "merge", "'upsert'"]),
+    (wrong_duration, ["shop.yaml", "people", "buffer", "such as 30s"]),
+    (wrong_zone, ["shop.yaml", "timezone", "IANA"]),
+    (no_watermark, ["shop.yaml", "people", "an incremental load needs watermark"]),
+    (duplicate_entity, ["shop.yaml", "orders", "people", "already filled by shop__people"]),
+    (cycle, ["cycle", "people", "orders"]),
+    (unknown_parent, ["shop.yaml", "people", "depends_on", "ghosts"]),
+    (watermark_nowhere, ["shop.yaml", "people", "watermark.column", "changed_at"]),
+    (mapped_nowhere, ["shop.yaml", "people", "columns", "'mail'"]),
+    (reference_nowhere, ["shop.yaml", "people", "references", "ghosts"]),
+    (reference_to_another_type, ["shop.yaml", "people", "references", "orders", "one column"]),
+    (key_differs, ["shop.yaml", "people", "key", "email"]),
+    (no_key_in_contract, ["shop.yaml", "people", "primary key []"]),
+    (no_contract, ["shop.yaml", "people", "silver.entity", "contracts/silver/ghosts.yaml"]),
+    (unknown_type, ["people.yaml", "parent_id", "physicalType", "nvarchar(50)"]),
+    (masked_number, ["shop.yaml", "people", "pii", "parent_id", "bigint"]),
+    (rule_of_nothing, ["people.yaml", "quality", "needs implementation"]),
+]
+
+
+@pytest.mark.parametrize(("change", "parts"), CASES, ids=[change.__name__ for change, _ in CASES])
+def test_a_bad_entry_names_its_place(tmp_path: Path, change: Change, parts: list[str]) -> None:
+    """One thing is wrong, and the message has file, table, field and what was expected."""
+    source, contracts = deepcopy(GOOD_SOURCE), deepcopy(GOOD_CONTRACTS)
+    change(source, contracts)
+    folder = write_catalog(tmp_path, [source], list(contracts.values()))
+    with pytest.raises(PermanentFailure) as failure:
+        load_catalog(folder)
+    for part in parts:
+        assert part in str(failure.value)
+
+
+def test_the_unchanged_catalog_loads(tmp_path: Path) -> None:
+    """What the cases above start from is good."""
+    folder = write_catalog(tmp_path, [GOOD_SOURCE], list(GOOD_CONTRACTS.values()))
+    assert set(load_catalog(folder).by_entity) == {"people", "orders"}
+
+
+def test_two_contracts_of_one_name_are_refused(tmp_path: Path) -> None:
+    """None of them silently wins."""
+    folder = write_catalog(tmp_path, [GOOD_SOURCE], list(GOOD_CONTRACTS.values()))
+    original = folder / "contracts" / "silver" / "people.yaml"
+    original.with_name("more_people.yaml").write_text(original.read_text())
+    with pytest.raises(PermanentFailure, match=r"people\.yaml.*people"):
+        load_catalog(folder)
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Their Bronze tables would be the same."""
+    other = deepcopy(GOOD_SOURCE)
+    other["tables"] = [table("visits")]
+    folder = write_catalog(
+        tmp_path, [GOOD_SOURCE], [*GOOD_CONTRACTS.values(), contract("visits", COLUMNS, ["id"])]
+    )
+    write_catalog(tmp_path / "second", [other], [])
+    (tmp_path / "second" / "sources" / "shop.yaml").rename(folder / "sources" / "shop2.yaml")
+    with pytest.raises(PermanentFailure, match=r"shop2\.yaml.*shop"):
+        load_catalog(folder)
+
+
+def test_what_is_not_yaml_and_what_is_not_there(tmp_path: Path) -> None:
+    """A broken file is named, an empty folder too."""
+    folder = write_catalog(tmp_path, [GOOD_SOURCE], list(GOOD_CONTRACTS.values()))
+    (folder / "sources" / "shop.yaml").write_text("source: [shop")
+    with pytest.raises(PermanentFailure, match=r"shop\.yaml is not YAML"):
+        load_catalog(folder)
+    with pytest.raises(PermanentFailure, match=r"No \*\.yaml"):
+        load_catalog(tmp_path / "nowhere")

@@ -1,0 +1,88 @@
+"""Small Dagster code locations over test catalogs, run in this process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from retail_platform.bronze.assets import build_bronze_asset
+from retail_platform.control.resource import ControlResource
+from retail_platform.lakehouse.resource import LakehouseResource
+from retail_platform.metadata.loader import load_catalog
+from retail_platform.partitions import hourly_partitions, key_of
+from retail_platform.silver.assets import build_silver_asset
+from retail_platform_tests.platform.box import FIRST_HOUR, PII_KEY, hour_at
+
+ONCE = {"execution": {"config": {"retries": {"disabled": {}}}}}
+
+
+@dataclass(frozen=True)
+class Location:
+    """A job over all Bronze and Silver assets of a catalog, and where its events are kept."""
+
+    job: dg.JobDefinition
+    instance: dg.DagsterInstance
+
+    def run(self, number: int) -> dg.ExecuteInProcessResult:
+        """Runs one hour, without the pauses of retries."""
+        return self.job.execute_in_process(
+            partition_key=key_of(hour_at(number)),
+            instance=self.instance,
+            raise_on_error=False,
+            run_config=ONCE,
+        )
+
+
+@contextmanager
+def location(catalog: Path, home: Path, address: str) -> Iterator[Location]:
+    """The code location of a catalog folder on a running engine."""
+    tables = load_catalog(catalog)
+    partitions = hourly_partitions(FIRST_HOUR)
+    assets = [
+        definitions
+        for table in tables.tables
+        for definitions in (
+            build_bronze_asset(table=table, partitions_def=partitions),
+            build_silver_asset(
+                table=table, catalog=tables, partitions_def=partitions, pii_key=PII_KEY
+            ),
+        )
+    ]
+    job = dg.define_asset_job("all")
+    lakehouse = LakehouseResource(
+        lake_url=str(home / "lake"), catalog=str(catalog), engine_url=address
+    )
+    control = ControlResource(url=f"sqlite:///{home / 'control.db'}")
+    rest = dg.Definitions(
+        jobs=[job],
+        resources={"lakehouse": lakehouse, "control": control},
+        executor=dg.in_process_executor,
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        whole = dg.Definitions.merge(*assets, rest)
+        yield Location(whole.resolve_job_def("all"), instance)
+
+
+def materialised(result: dg.ExecuteInProcessResult) -> set[str]:
+    """Asset keys, as text, that a run has materialised."""
+    events = result.get_asset_materialization_events()
+    return {event.asset_key.to_user_string() for event in events if event.asset_key}
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], bool]:
+    """Whether each check (asset, name) that a run has evaluated has passed."""
+    return {
+        (check.asset_key.to_user_string(), check.check_name): check.passed
+        for check in result.get_asset_check_evaluations()
+    }
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Failed steps and the text of their failures, causes included."""
+    return {
+        event.step_key: event.step_failure_data.error_display_string
+        for event in result.all_events
+        if event.is_step_failure and event.step_key
+    }
