@@ -57,7 +57,7 @@ def build_bronze_asset(
                 reader=reader,
                 lakehouse=lakehouse.lake,
                 ledger=control.ledger,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 engine=lakehouse.engine,
             ).load(hour)
         context.log.info(f"{table.bronze}: {_summary(load)}")

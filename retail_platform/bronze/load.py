@@ -255,6 +255,6 @@ def _ambiguous_columns(table: Table, names: list[str]) -> PermanentFailure:
 def _not_closed(table: Table, hour: datetime, clock: datetime) -> TransientFailure:
     return TransientFailure(
         f"bronze.{table.bronze}, hour {key_of(hour)}: the source's clock says "
-        f"{clock:%Y-%m-%d %H:%M:%S} UTC, so the hour is not closed yet and reading it would cut it short. It is tried again; "
-        "if the clock is wrong, set connection.clock_query of the source."
+        f"{clock:%Y-%m-%d %H:%M:%S} UTC, so the hour is not closed yet and reading it would cut it "
+        "short. It is tried again; if the clock is wrong, set connection.clock_query of the source."
     )

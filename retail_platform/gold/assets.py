@@ -79,7 +79,6 @@ def build_gold_defs(
         exclude=DAILY_TAG,
         name="gold_build",
         partitions_def=partitions_def,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         dagster_dbt_translator=translator,
         required_resource_keys={LAKEHOUSE, DBT_WORKER},
         pool=pool,

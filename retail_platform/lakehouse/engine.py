@@ -84,7 +84,7 @@ def session_url(address: str) -> str:
 def _sail() -> Iterator[str]:
     # Sail prints an INFO line for each session to stderr unless told otherwise before its start.
     os.environ.setdefault("RUST_LOG", "error")
-    # Sail's allocator would keep what a run has freed: a process of many runs grows by a third less.
+    # Sail's allocator would keep what a run has freed: a process of many runs grows a third less.
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     from pysail.spark import SparkConnectServer
 

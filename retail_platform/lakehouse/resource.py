@@ -73,7 +73,7 @@ class LakehouseResource(dg.ConfigurableResource):
             lake.register("silver", table.entity)
             lake.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
             lake.register("quarantine", table.entity)
-        lake.spark.sql("CREATE DATABASE IF NOT EXISTS gold")
+        lake.ensure_database("gold")
         for name in lake.tables("gold"):
             lake.register("gold", name)
 

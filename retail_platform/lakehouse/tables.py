@@ -58,6 +58,7 @@ class Lakehouse:
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
         self.root = root
+        self._databases: set[str] = set()
 
     def location(self, layer: Layer, name: str) -> str:
         """Where a table lives."""
@@ -118,11 +119,30 @@ class Lakehouse:
             f"`{field.name}` {sql_type(field.type)}{'' if field.nullable else ' NOT NULL'}"
             for field in self.schema(layer, name)
         )
-        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {layer}")
+        self.ensure_database(layer)
         self.spark.sql(
             f"CREATE TABLE IF NOT EXISTS {layer}.{name} ({columns}) USING delta "
             f"LOCATION '{self.location(layer, name)}'"
         )
+
+    def ensure_database(self, layer: Layer) -> None:
+        """Makes the layer's database known to SQL, as this lake's.
+
+        Raises:
+            PermanentFailure: the engine's catalog, which sessions of one Spark share, has the
+                layer of another lake: its tables would be read and written in place of these.
+        """
+        if layer in self._databases:
+            return
+        mark = f"{layer} of the lake {self.root}"
+        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {layer} COMMENT {sql_text(mark)}")
+        found = self.spark.catalog.getDatabase(layer).description or mark
+        if found != mark and found.startswith(f"{layer} of the lake "):
+            raise PermanentFailure(
+                f"{self.root}: the engine knows {found}, and one engine can serve one lake at a "
+                "time. Use an engine of its own for each lake (RETAIL_ENGINE_URL)."
+            )
+        self._databases.add(layer)
 
     def append(self, layer: Layer, name: str, batches: pa.RecordBatchReader) -> Commit:
         """Appends a stream of batches in one commit; nothing is visible before its end."""

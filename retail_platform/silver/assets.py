@@ -65,7 +65,7 @@ def build_silver_asset(
             lakehouse=lakehouse.lake,
             ledger=control.ledger,
             pii_key=pii_key,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             engine=lakehouse.engine,
         )
         with dagster_failures():

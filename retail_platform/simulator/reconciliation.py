@@ -6,6 +6,7 @@ Which loads ran, and when, is taken from the ledger; what they must have brought
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 import dagster as dg

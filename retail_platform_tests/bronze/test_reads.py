@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from retail_platform.bronze.load import BronzeLoad
 from retail_platform.control.models import Status
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
@@ -32,7 +33,7 @@ def source(tmp_path: Path) -> Database:
     return database
 
 
-def load(box: Box, entity: str, number: int, source: Database) -> object:
+def load(box: Box, entity: str, number: int, source: Database) -> BronzeLoad:
     return box.bronze(entity, number, {"BOX_URL": source.url})
 
 
@@ -165,7 +166,7 @@ def test_a_column_that_changes_only_its_case_stays_one_column(box: Box, source: 
 def test_columns_that_differ_in_case_only_are_refused(box: Box) -> None:
     """No column silently hides the other one."""
     twins = ArrowReader.at(0, [], ["id", "amount", "Amount", "modified_at"])
-    with pytest.raises(PermanentFailure, match="differ in case only.*rename one"):
+    with pytest.raises(PermanentFailure, match=r"differ in case only.*rename one"):
         box.bronze_from("contacts", 0, twins)
 
 

@@ -1,4 +1,4 @@
-"""The row hash: equal for equal rows only, whatever separators, NULLs and column orders there are."""
+"""The row hash: equal for equal rows only, whatever separators, NULLs and column orders."""
 
 import pyarrow as pa
 from hypothesis import given

@@ -7,14 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from retail_platform.control.database import open_control
-from retail_platform_tests.extract.postgres import postgres_server
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of a running PostgreSQL; skips where there is none."""
-    with postgres_server() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -1,11 +1,10 @@
-"""What the extraction tests share: the ads server, and PostgreSQL where it is installed."""
+"""What the extraction tests share: the ads server."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from retail_platform_tests.extract.ads_server import AdsServer, serving
-from retail_platform_tests.extract.postgres import postgres_server
 
 
 @pytest.fixture
@@ -14,9 +13,3 @@ def server() -> Iterator[AdsServer]:
     with serving(AdsServer()) as state:
         yield state
 
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of a running PostgreSQL; skips where there is none."""
-    with postgres_server() as url:
-        yield url

@@ -89,7 +89,7 @@ _ENTITIES = {
         "account_id string, account_name string, campaign_id string, campaign_name string, "
         "objective string, date_start date, hour int, attribution_setting string, "
         "impressions bigint, clicks bigint, spend money, purchases money, purchase_value money, "
-        "currency_code string, timezone_name string, campaign_status string, daily_budget money"
+        "currency_code string, timezone_name string, campaign_status string, daily_budget bigint"
     ),
     "google_campaign_performance": (
         "account_id string, campaign_id string, campaign_name string, campaign_status string, "

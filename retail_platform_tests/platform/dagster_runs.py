@@ -15,8 +15,6 @@ from retail_platform.partitions import hourly_partitions, key_of
 from retail_platform.silver.assets import build_silver_asset
 from retail_platform_tests.platform.box import FIRST_HOUR, PII_KEY, hour_at
 
-ONCE = {"execution": {"config": {"retries": {"disabled": {}}}}}
-
 
 @dataclass(frozen=True)
 class Location:
@@ -26,12 +24,9 @@ class Location:
     instance: dg.DagsterInstance
 
     def run(self, number: int) -> dg.ExecuteInProcessResult:
-        """Runs one hour, without the pauses of retries."""
+        """Runs one hour."""
         return self.job.execute_in_process(
-            partition_key=key_of(hour_at(number)),
-            instance=self.instance,
-            raise_on_error=False,
-            run_config=ONCE,
+            partition_key=key_of(hour_at(number)), instance=self.instance, raise_on_error=False
         )
 
 
@@ -77,6 +72,11 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], bool]:
         (check.asset_key.to_user_string(), check.check_name): check.passed
         for check in result.get_asset_check_evaluations()
     }
+
+
+def retries(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Steps that were started again, one entry for each time."""
+    return [e.step_key for e in result.all_events if e.is_step_restarted and e.step_key]
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from retail_platform_tests.platform.box import hour_at
@@ -19,6 +20,7 @@ from retail_platform_tests.platform.dagster_runs import (
     failures,
     location,
     materialised,
+    retries,
 )
 from retail_platform_tests.platform.sources import Database
 from retail_platform_tests.silver.modes import PLAIN, RULES
@@ -58,7 +60,14 @@ def alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 @pytest.fixture
-def hourly(alpha: Database, tmp_path: Path, engine_address: str) -> Iterator[Location]:
+def hourly(
+    alpha: Database, tmp_path: Path, engine_address: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Location]:
+    """The hourly job of both sources; retries come without their pauses."""
+    for layer in ("bronze", "silver"):
+        monkeypatch.setattr(
+            f"retail_platform.{layer}.assets.RETRIES", dg.RetryPolicy(max_retries=3)
+        )
     names = {"alpha": ["people", "visits"], "beta": ["stock"]}
     catalog = write_catalog(
         tmp_path / "catalog",
@@ -87,6 +96,7 @@ def test_an_unreachable_database_stops_its_own_tables_only(hourly: Location) -> 
     assert "source beta, table" in found
     assert "beta.db cannot be reached" in found
     assert "check that the database runs" in found
+    assert retries(result) == ["bronze__beta__stock"] * 3, "transient, so tried again"
     assert all(checks(result)[key] for key in checks(result) if key[1] != "columns_known")
     assert checks(result)["bronze/alpha__people", "columns_known"] is False, "column note"
 
@@ -101,6 +111,7 @@ def test_a_held_hour_fails_its_asset_and_its_check(hourly: Location, alpha: Data
     assert checks(result)["silver/visits", "quarantined_share"] is True
     held = [text for step, text in failures(result).items() if "silver__people" in step]
     assert len(held) == 1
+    assert "silver__people" not in retries(result), "permanent: trying again cannot help"
     assert "held back, nothing was committed" in held[0]
     alpha.insert("people", ("3", "3", alpha.local(hour_at(1)), None, None))
     alpha.set_clock(1)
@@ -114,7 +125,7 @@ def test_no_event_shows_clear_personal_text(hourly: Location, alpha: Database) -
     alpha.execute("UPDATE visits SET amount = '-1' WHERE id = '1'")
     result = hourly.run(0)
     previews = {
-        event.asset_key.to_user_string(): event.materialization.metadata["preview"].value
+        event.asset_key.to_user_string(): str(event.materialization.metadata["preview"].value)
         for event in result.get_asset_materialization_events()
         if event.asset_key
     }

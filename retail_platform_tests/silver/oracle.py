@@ -104,10 +104,9 @@ def whole_slices(
         slices: dict[tuple, list[Row]] = {}
         for row in rows:
             slices.setdefault(_raw_key(row, by), []).append(row)
-        for name, members in slices.items():
-            if newest_only:
-                newest = max(row["_extracted_at"] for row in members)
-                members = [row for row in members if row["_extracted_at"] == newest]
+        for name, read in slices.items():
+            newest = max(row["_extracted_at"] for row in read)
+            members = [row for row in read if not newest_only or row["_extracted_at"] == newest]
             present = {_raw_key(row, key) for row in members}
             live = {
                 place: typed

@@ -2,7 +2,9 @@
 with slices as (
   select
     'facebook' as platform, account_id, campaign_id, campaign_name as name,
-    campaign_status as status, daily_budget, objective, currency_code as currency,
+    campaign_status as status,
+    cast(cast(daily_budget as decimal(19, 0)) * cast('0.01' as decimal(3, 2)) as decimal(19, 4)) as daily_budget,
+    objective, currency_code as currency,
     timezone_name, date_start as spend_date, hour as local_hour,
     attribution_setting, _extracted_at, coalesce(_deleted, false) as is_deleted, _hour
   from {{ source('silver', 'facebook_insights') }}

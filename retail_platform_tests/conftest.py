@@ -1,0 +1,32 @@
+"""What every test may use: engines and servers, each started once in a test process.
+
+A service that a machine may lack is asked for through ``services``: without it the test is
+skipped, or fails where services are required.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from retail_platform.lakehouse.engine import open_engine
+from retail_platform.settings import Engine
+from retail_platform_tests.extract.postgres import postgres_server
+from retail_platform_tests.platform.fixtures import engine_address, new_box
+from retail_platform_tests.services import java_is_installed, require_service
+
+__all__ = ["engine_address", "new_box"]
+
+
+@pytest.fixture(scope="session")
+def spark_address() -> Iterator[str]:
+    """``sc://host:port`` of a local Apache Spark that ends with the test session."""
+    require_service("openjdk-17-jre-headless", found=java_is_installed())
+    with open_engine(Engine.SPARK) as session:
+        yield session.remote_url.partition("/;")[0]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a running PostgreSQL."""
+    with postgres_server() as url:
+        yield url

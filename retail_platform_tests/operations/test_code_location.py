@@ -1,0 +1,134 @@
+"""The code location as Dagster loads it: assets, jobs, checks, schedule, automation."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from retail_platform.automation import late_data_condition
+from retail_platform.definitions import build_defs
+from retail_platform.partitions import hourly_partitions, key_of
+from retail_platform.settings import Settings
+
+TABLES = {
+    "facebook_ads": {"insights": "facebook_insights"},
+    "google_ads": {"campaign_performance": "google_campaign_performance"},
+    "inventory": {name: name for name in ("locations", "stock_levels", "suppliers")},
+    "pos": {"transactions": "pos_transactions"},
+    "sales": {
+        name: name
+        for name in (
+            "categories",
+            "customers",
+            "order_lines",
+            "orders",
+            "products",
+            "stores",
+            "territories",
+        )
+    },
+}
+GOLD = {
+    "dim_campaign",
+    "dim_customer",
+    "dim_product",
+    "dim_store",
+    "fct_marketing_spend",
+    "fct_sales",
+    "fct_stock_level",
+    "mart_sales_by_region_category",
+    "mart_sales_vs_spend",
+    "mart_stock_turnover",
+    "snap_campaign",
+}
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    """The code location of a fresh home with the simulator switched on."""
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings.from_environment(
+        {"RETAIL_HOME": str(home), "RETAIL_SIMULATOR": "1", "RETAIL_PII_KEY": "key"}
+    )
+    return build_defs(settings)
+
+
+def test_the_asset_keys_are_these(definitions: dg.Definitions) -> None:
+    """A table that is renamed or lost is seen here: other systems know the keys."""
+    expected = {f"gold/{name}" for name in GOLD} | {"report/overview"}
+    for source, tables in TABLES.items():
+        expected |= {f"bronze/{source}__{table}" for table in tables}
+        expected |= {f"silver/{entity}" for entity in tables.values()}
+    job = definitions.resolve_job_def("all_hourly")
+    keys = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert keys == expected
+
+
+def test_every_asset_has_description_owner_group_kinds_and_hourly_partitions(
+    definitions: dg.Definitions,
+) -> None:
+    """What the UI shows of every asset comes from the metadata."""
+    for spec in definitions.resolve_all_asset_specs():
+        name = spec.key.to_user_string()
+        if name.split("/")[0] not in ("bronze", "silver", "gold", "report"):
+            continue
+        assert spec.description, name
+        assert spec.owners, name
+        assert spec.group_name, name
+        assert spec.kinds, name
+        assert isinstance(spec.partitions_def, dg.HourlyPartitionsDefinition), name
+        if name.startswith(("bronze", "silver")):
+            assert spec.freshness_policy is not None, name
+
+
+def test_one_job_per_source_one_for_all_and_the_schedule_is_on(
+    definitions: dg.Definitions,
+) -> None:
+    """The demo's schedule runs without a switch; the reconciliation has a job of its own."""
+    repository = definitions.get_repository_def()
+    names = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    assert names == {f"{source}_hourly" for source in TABLES} | {"all_hourly", "reconcile"}
+    (schedule,) = repository.schedule_defs
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert schedule.cron_schedule == "5 * * * *"
+
+
+def test_an_hour_that_lands_late_is_carried_on() -> None:
+    """Tick by tick: plain eager loses an hour that lands after the next one has opened."""
+    now = datetime(2026, 11, 20, 12, 10, tzinfo=UTC)
+    late = key_of(datetime(2026, 11, 20, 9, tzinfo=UTC))
+    partitions = hourly_partitions(datetime(2026, 11, 19, tzinfo=UTC))
+
+    def requested(condition: dg.AutomationCondition) -> set[str]:
+        @dg.asset(partitions_def=partitions)
+        def bronze() -> None: ...
+
+        @dg.asset(partitions_def=partitions, deps=[bronze], automation_condition=condition)
+        def silver() -> None: ...
+
+        with dg.DagsterInstance.ephemeral() as instance:
+            first = dg.evaluate_automation_conditions(
+                defs=[bronze, silver], instance=instance, evaluation_time=now
+            )
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization("bronze", partition=late)
+            )
+            second = dg.evaluate_automation_conditions(
+                defs=[bronze, silver],
+                instance=instance,
+                cursor=first.cursor,
+                evaluation_time=now + timedelta(minutes=1),
+            )
+            return set(second.get_requested_partitions(dg.AssetKey("silver")))
+
+    assert requested(late_data_condition()) == {late}
+    assert requested(dg.AutomationCondition.eager()) == set()
+
+
+def test_settings_refuse_what_they_do_not_know(tmp_path: Path) -> None:
+    """A mistyped variable or engine is an error that lists what is known."""
+    with pytest.raises(Exception, match="Unknown settings.*RETAIL_LAKE_ULR.*RETAIL_LAKE_URL"):
+        Settings.from_environment({"RETAIL_LAKE_ULR": "x"})
+    with pytest.raises(Exception, match="RETAIL_ENGINE is 'duckdb'; expected one of"):
+        Settings.from_environment({"RETAIL_ENGINE": "duckdb", "RETAIL_HOME": str(tmp_path)})
