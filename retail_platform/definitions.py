@@ -17,7 +17,7 @@ from retail_platform.serving.assets import build_report_defs
 from retail_platform.settings import PACKAGE, Settings
 from retail_platform.silver.assets import build_silver_asset
 from retail_platform.simulator.reconciliation import CHECK_KEY, build_reconciliation_defs
-from retail_platform.steps import RETRIES
+from retail_platform.steps import ONE_HOUR_A_RUN, RETRIES
 
 # Partitioned checks are a preview that the design needs: without them one bad hour would mark all.
 warnings.filterwarnings(
@@ -51,6 +51,7 @@ def build_defs(
         automation_condition=late_data_condition(),
         pool="gold",
         retry_policy=RETRIES,
+        backfill_policy=ONE_HOUR_A_RUN,
     )
     resources = {
         "lakehouse": LakehouseResource.of(settings),

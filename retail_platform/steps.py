@@ -16,6 +16,9 @@ RETRIES = dg.RetryPolicy(
 )
 """For transient failures; a permanent one says that it must not be retried."""
 
+ONE_HOUR_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+"""How backfills are cut; a job wants one policy for all of its assets."""
+
 PREVIEW_ROWS = 5
 
 

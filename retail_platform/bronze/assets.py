@@ -11,7 +11,7 @@ from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.lakehouse.tables import timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.partitions import hour_of
-from retail_platform.steps import PREVIEW_ROWS, RETRIES, dagster_failures, preview
+from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
 
 COLUMNS_KNOWN = "columns_known"
 
@@ -37,6 +37,7 @@ def build_bronze_asset(
         metadata={"load": table.row.load, "source": table.source},
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.row.freshness),
         retry_policy=RETRIES,
+        backfill_policy=ONE_HOUR_A_RUN,
         pool=f"source_{table.source}",
         check_specs=[
             dg.AssetCheckSpec(

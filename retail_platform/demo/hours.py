@@ -70,6 +70,9 @@ def load_hour(
         instance: Where runs and events are kept; the UI reads the same.
         hour: Aware UTC hour.
         on_progress: Called now and then with the number of assets materialised so far.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
     """
     run_id = str(uuid.uuid4())
     started = time.monotonic()
@@ -81,6 +84,9 @@ def load_hour(
             run_config=QUIET,
             raise_on_error=False,
         )
+    if any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in result.all_events):
+        # Dagster answers Ctrl-C by ending the run; the demo ends with it.
+        raise KeyboardInterrupt
     outcome = _outcome(hour, result.all_events)
     outcome.succeeded = result.success
     outcome.seconds = time.monotonic() - started

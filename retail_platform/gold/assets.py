@@ -52,6 +52,7 @@ def build_gold_defs(
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
+    backfill_policy: dg.BackfillPolicy | None = None,
 ) -> dg.Definitions:
     """The Gold assets and their checks.
 
@@ -62,6 +63,7 @@ def build_gold_defs(
         automation_condition: Condition of every Gold asset, if any.
         pool: Concurrency pool of the build step, if any.
         retry_policy: Retry policy of the build step, if any.
+        backfill_policy: How many hours one run builds; None: all hours of a range in one build.
 
     Returns:
         Definitions that bring the resource `dbt_worker` and require the resource `lakehouse`
@@ -79,6 +81,7 @@ def build_gold_defs(
         exclude=DAILY_TAG,
         name="gold_build",
         partitions_def=partitions_def,
+        backfill_policy=backfill_policy,
         dagster_dbt_translator=translator,
         required_resource_keys={LAKEHOUSE, DBT_WORKER},
         pool=pool,

@@ -135,7 +135,7 @@ class Lakehouse:
         if layer in self._databases:
             return
         mark = f"{layer} of the lake {self.root}"
-        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {layer} COMMENT {sql_text(mark)}")
+        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {layer} COMMENT '{mark}'")
         found = self.spark.catalog.getDatabase(layer).description or mark
         if found != mark and found.startswith(f"{layer} of the lake "):
             raise PermanentFailure(

@@ -10,6 +10,7 @@ from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.partitions import hour_of
 from retail_platform.serving.figures import sections
 from retail_platform.serving.overview import overview_html
+from retail_platform.steps import ONE_HOUR_A_RUN
 
 OVERVIEW = "overview.html"
 MARTS = (
@@ -34,6 +35,7 @@ def build_report_defs(
         key=["report", "overview"],
         deps=[dg.AssetKey(["gold", mart]) for mart in MARTS],
         partitions_def=partitions_def,
+        backfill_policy=ONE_HOUR_A_RUN,
         group_name="reports",
         kinds={"html"},
         owners=["team:analytics"],

@@ -13,7 +13,7 @@ from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.partitions import hour_of
 from retail_platform.quality.verdicts import HeldBack, Verdict, check_names
 from retail_platform.silver.load import SilverLoad, SilverLoader
-from retail_platform.steps import PREVIEW_ROWS, RETRIES, dagster_failures, preview
+from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
 
 
 def silver_key(entity: str) -> dg.AssetKey:
@@ -48,6 +48,7 @@ def build_silver_asset(
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.row.freshness),
         automation_condition=late_data_condition(),
         retry_policy=RETRIES,
+        backfill_policy=ONE_HOUR_A_RUN,
         pool=f"silver_{table.entity}",
         check_specs=[
             dg.AssetCheckSpec(

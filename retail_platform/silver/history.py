@@ -23,7 +23,8 @@ def with_valid_from(
     """Adds ``valid_from`` and an open ``_closed_at``.
 
     A version begins at the watermark. A key that was swept and came back with a watermark from
-    before its sweep begins anew at the end of the hour that brought it back.
+    before its sweep begins anew at the end of the hour that brought it back; the same row read
+    again later belongs to that version.
 
     Args:
         batch: Standardised batch.
@@ -31,27 +32,46 @@ def with_valid_from(
         key: Key columns.
         end_of_hour: End of the batch's hour, aware UTC.
     """
-    closed = (
-        target.where("not _inferred")
-        .groupBy(*key)
+    own = [f"`{column}` as `_c_{column}`" for column in key]
+    versions = target.where("not _inferred")
+    ends = (
+        versions.groupBy(*key)
         .agg(
-            f.expr("max(named_struct('valid_from', valid_from, '_closed_at', _closed_at))").alias(
-                "_last"
-            ),
+            f.expr("max(named_struct('valid_from', valid_from, 'end', _closed_at))").alias("_last"),
+            f.max("_closed_at").alias("_last_end"),
         )
-        .where("_last._closed_at is not null")
+        .where("_last_end is not null")
+        .selectExpr(*own, "_last.end as _was_closed_at", "_last_end")
+    )
+    moved = (
+        versions.where("valid_from > _watermark")
+        .groupBy(*key, "_watermark", "_row_hash")
+        .agg(f.max("valid_from").alias("_moved_to"))
         .selectExpr(
-            *[f"`{column}` as `_c_{column}`" for column in key],
-            "_last._closed_at as _was_closed_at",
+            *[f"`{column}` as `_m_{column}`" for column in key],
+            "_watermark as _m_watermark",
+            "_row_hash as _m_row_hash",
+            "_moved_to",
         )
     )
-    same = [f.col(f"`{column}`") == f.col(f"`_c_{column}`") for column in key]
-    return batch.join(closed, same, "left").selectExpr(
-        *[f"`{name}`" for name in batch.columns],
-        f"case when _was_closed_at is not null and _watermark <= _was_closed_at "
-        f"and _extracted_at > _was_closed_at then {timestamp_literal(end_of_hour)} "
-        "else _watermark end as valid_from",
-        "cast(null as timestamp) as _closed_at",
+    swept = [f.col(f"`{column}`") == f.col(f"`_c_{column}`") for column in key]
+    again = [
+        *[f.col(f"`{column}`") == f.col(f"`_m_{column}`") for column in key],
+        f.col("_watermark") == f.col("_m_watermark"),
+        f.col("_row_hash") == f.col("_m_row_hash"),
+    ]
+    return (
+        batch.join(ends, swept, "left")
+        .join(moved, again, "left")
+        .selectExpr(
+            *[f"`{name}`" for name in batch.columns],
+            f"""case
+                when _watermark <= _was_closed_at and _extracted_at > _was_closed_at
+                then {timestamp_literal(end_of_hour)}
+                when _was_closed_at is null and _moved_to > _last_end then _moved_to
+                else _watermark end as valid_from""",
+            "cast(null as timestamp) as _closed_at",
+        )
     )
 
 

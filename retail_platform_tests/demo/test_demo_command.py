@@ -58,16 +58,18 @@ def test_a_killed_demo_goes_on_and_reconciles_and_a_third_run_changes_nothing(
     A further run loads the same hours again and leaves every Silver and Gold row as it is.
     """
     home = tmp_path / "home"
-    first = subprocess.Popen(
-        [*COMMAND, *AT, "--hours", "2"],
-        env=_environment(home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _wait_until_second_hour(home, first)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait(30)
+    printed = tmp_path / "first.txt"
+    with printed.open("w") as output:
+        first = subprocess.Popen(
+            [*COMMAND, *AT, "--hours", "2"],
+            env=_environment(home),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        _wait_until_second_hour(home, first, printed)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait(30)
 
     second = _run(home, "--hours", "2")
     assert second.returncode == 0, second.stdout[-4000:] + second.stderr[-4000:]
@@ -81,12 +83,14 @@ def test_a_killed_demo_goes_on_and_reconciles_and_a_third_run_changes_nothing(
     assert _rows(home / "lake") == before
 
 
-def _wait_until_second_hour(home: Path, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_second_hour(
+    home: Path, process: subprocess.Popen[bytes], printed: Path
+) -> None:
     """Waits until Bronze holds an hour's second commit: the second hour has begun."""
     deadline = time.monotonic() + 300
     log = home / "lake" / "bronze" / "sales__orders" / "_delta_log"
     while not (log / "00000000000000000002.json").exists():
-        assert process.poll() is None, "the demo ended before it could be killed"
+        assert process.poll() is None, f"ended before it could be killed:\n{printed.read_text()}"
         assert time.monotonic() < deadline, "the second hour never began"
         time.sleep(0.1)
 

@@ -10,6 +10,8 @@ from typing import Any
 from retail_platform_tests.platform.box import HOUR, Row
 
 Sequence = tuple[Any, ...]
+Chain = dict[datetime, tuple[Sequence, Row, datetime | None]]
+"""Versions of a key: by their begin, sequence and row, and the end set by a read that lacked it."""
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -61,17 +63,14 @@ def versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]
 
 def snapshot_versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]:
     """Snapshot SCD2: as above, and a key that a read lacks ends with that read's hour."""
-    chains: dict[tuple, dict[datetime, tuple[Sequence, Row, datetime | None]]] = {}
+    chains: dict[tuple, Chain] = {}
     for hour, rows in _hours(bronze):
         end = hour + HOUR
         present = {_raw_key(row, key) for row in rows}
-        closed_before = {place: _closed_at(chain) for place, chain in chains.items()}
+        before = {place: dict(chain) for place, chain in chains.items()}
         for row, typed in _good(rows, columns):
             place = tuple(typed[name] for name in key)
-            closed = closed_before.get(place)
-            begins = typed["modified_at"]
-            if closed is not None and begins <= closed:
-                begins = end
+            begins = _begins(before.get(place, {}), _sequence(row, typed), end)
             chain = chains.setdefault(place, {})
             sequence = _sequence(row, typed)
             if begins not in chain or chain[begins][0] < sequence:
@@ -140,8 +139,20 @@ def _raw_key(row: Row, key: list[str]) -> tuple[str, ...]:
     return tuple(str(row[names.get(name, name)]) for name in key)
 
 
-def _closed_at(chain: dict[datetime, tuple[Sequence, Row, datetime | None]]) -> datetime | None:
-    return chain[max(chain)][2]
+def _begins(chain: Chain, sequence: Sequence, end_of_hour: datetime) -> datetime:
+    """Where a row's version begins, given the versions of its key before the hour."""
+    watermark, _, row_hash = sequence
+    ends = [end for _, _, end in chain.values() if end is not None]
+    if not ends:
+        return watermark
+    if chain[max(chain)][2] is not None:
+        return end_of_hour if watermark <= chain[max(chain)][2] else watermark
+    since_return = [
+        begins
+        for begins, ((stored, _, stored_hash), _, _) in chain.items()
+        if begins > max(ends) and (stored, stored_hash) == (watermark, row_hash)
+    ]
+    return max(since_return, default=watermark)
 
 
 def _chained(chain: dict[datetime, tuple[Row, datetime | None]]) -> list[Row]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from retail_platform.metadata.loader import Catalog
@@ -27,7 +27,7 @@ MOMENTS = [
     "2026-01-05 15:30:00",
 ]
 FEW = settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     database=None,
@@ -53,6 +53,24 @@ def _orders(draw: st.DrawFn, hours: int) -> list[int]:
     return [*order, *draw(st.lists(st.integers(0, hours - 1), max_size=2))]
 
 
+def _history(*reads: list[tuple[str, str, int]], order: list[int]) -> History:
+    """A history of whole reads, written as (id, amount, index of the moment)."""
+    always = ("9", "1", 0)
+    return History(
+        [
+            (
+                hour,
+                [
+                    {"id": i, "amount": amount, "modified_at": MOMENTS[at]}
+                    for i, amount, at in [*rows, always]
+                ],
+            )
+            for hour, rows in enumerate(reads)
+        ],
+        order,
+    )
+
+
 @st.composite
 def partial_reads(draw: st.DrawFn) -> History:
     """Incremental reads: any rows, late and equal ones too, and a re-run of an older hour."""
@@ -69,10 +87,12 @@ def partial_reads(draw: st.DrawFn) -> History:
 @st.composite
 def whole_reads(draw: st.DrawFn) -> History:
     """Whole reads: keys disappear and come back; key 9 stays, so that no read is empty."""
-    present = st.dictionaries(keys, st.tuples(amounts, moments), max_size=4)
     hours = draw(st.integers(3, 5))
     reads = []
     for hour in range(hours):
+        # What was read at the end of an hour has changed before it.
+        past = st.sampled_from(MOMENTS[: hour + 3])
+        present = st.dictionaries(keys, st.tuples(amounts, past), max_size=4)
         rows = draw(present) | {"9": ("1", MOMENTS[0])}
         reads.append(
             (hour, [{"id": k, "amount": a, "modified_at": m} for k, (a, m) in rows.items()])
@@ -184,6 +204,16 @@ def test_versions_of_partial_reads(catalog: Catalog, engine_address: str, histor
 
 
 @FEW
+@example(
+    history=_history(
+        [("1", "1", 0), ("2", "1", 0), ("3", "1", 0)],
+        [("1", "1", 0), ("2", "-1", 0), ("3", "2", 2)],
+        [("2", "1", 0), ("3", "2", 2)],
+        [("1", "2", 2), ("2", "1", 0), ("3", "1", 0)],
+        [("1", "2", 2), ("2", "2", 4), ("3", "1", 0)],
+        order=[4, 1, 0, 3, 2, 0],
+    )
+)
 @given(history=whole_reads())
 def test_versions_of_whole_reads(catalog: Catalog, engine_address: str, history: History) -> None:
     """Keys that disappear end, keys that return begin anew, whatever order hours came in."""
