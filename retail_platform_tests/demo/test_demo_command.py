@@ -83,9 +83,7 @@ def test_a_killed_demo_goes_on_and_reconciles_and_a_third_run_changes_nothing(
     assert _rows(home / "lake") == before
 
 
-def _wait_until_second_hour(
-    home: Path, process: subprocess.Popen[bytes], printed: Path
-) -> None:
+def _wait_until_second_hour(home: Path, process: subprocess.Popen[bytes], printed: Path) -> None:
     """Waits until Bronze holds an hour's second commit: the second hour has begun."""
     deadline = time.monotonic() + 300
     log = home / "lake" / "bronze" / "sales__orders" / "_delta_log"

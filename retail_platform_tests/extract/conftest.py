@@ -12,4 +12,3 @@ def server() -> Iterator[AdsServer]:
     """A running ads server without rows."""
     with serving(AdsServer()) as state:
         yield state
-

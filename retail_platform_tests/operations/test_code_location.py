@@ -8,6 +8,7 @@ import pytest
 
 from retail_platform.automation import late_data_condition
 from retail_platform.definitions import build_defs
+from retail_platform.failures import PermanentFailure
 from retail_platform.partitions import hourly_partitions, key_of
 from retail_platform.settings import Settings
 
@@ -100,7 +101,7 @@ def test_an_hour_that_lands_late_is_carried_on() -> None:
     late = key_of(datetime(2026, 11, 20, 9, tzinfo=UTC))
     partitions = hourly_partitions(datetime(2026, 11, 19, tzinfo=UTC))
 
-    def requested(condition: dg.AutomationCondition) -> set[str]:
+    def requested(condition: dg.AutomationCondition) -> set[str | None]:
         @dg.asset(partitions_def=partitions)
         def bronze() -> None: ...
 
@@ -111,9 +112,7 @@ def test_an_hour_that_lands_late_is_carried_on() -> None:
             first = dg.evaluate_automation_conditions(
                 defs=[bronze, silver], instance=instance, evaluation_time=now
             )
-            instance.report_runless_asset_event(
-                dg.AssetMaterialization("bronze", partition=late)
-            )
+            instance.report_runless_asset_event(dg.AssetMaterialization("bronze", partition=late))
             second = dg.evaluate_automation_conditions(
                 defs=[bronze, silver],
                 instance=instance,
@@ -128,7 +127,7 @@ def test_an_hour_that_lands_late_is_carried_on() -> None:
 
 def test_settings_refuse_what_they_do_not_know(tmp_path: Path) -> None:
     """A mistyped variable or engine is an error that lists what is known."""
-    with pytest.raises(Exception, match="Unknown settings.*RETAIL_LAKE_ULR.*RETAIL_LAKE_URL"):
+    with pytest.raises(PermanentFailure, match=r"Unknown settings.*RETAIL_LAKE_ULR.*RETAIL_LAKE_URL"):
         Settings.from_environment({"RETAIL_LAKE_ULR": "x"})
-    with pytest.raises(Exception, match="RETAIL_ENGINE is 'duckdb'; expected one of"):
+    with pytest.raises(PermanentFailure, match="RETAIL_ENGINE is 'duckdb'; expected one of"):
         Settings.from_environment({"RETAIL_ENGINE": "duckdb", "RETAIL_HOME": str(tmp_path)})
