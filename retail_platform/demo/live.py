@@ -18,6 +18,7 @@ from urllib.request import urlopen
 from retail_platform.demo.environment import PROJECT, demo_environment
 from retail_platform.demo.summary import CONSOLE
 from retail_platform.failures import PermanentFailure
+from retail_platform.serving.assets import OVERVIEW
 
 START_SECONDS = 90
 STOP_SECONDS = 20
@@ -128,7 +129,7 @@ def _reports(folder: Path) -> Generator[str, None, None]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}/{OVERVIEW}"
         server.shutdown()
         thread.join()
 

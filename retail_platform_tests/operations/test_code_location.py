@@ -127,7 +127,7 @@ def test_an_hour_that_lands_late_is_carried_on() -> None:
 
 def test_settings_refuse_what_they_do_not_know(tmp_path: Path) -> None:
     """A mistyped variable or engine is an error that lists what is known."""
-    with pytest.raises(PermanentFailure, match=r"Unknown settings.*RETAIL_LAKE_ULR.*RETAIL_LAKE_URL"):
+    with pytest.raises(PermanentFailure, match=r"Unknown settings.*LAKE_ULR.*RETAIL_LAKE_URL"):
         Settings.from_environment({"RETAIL_LAKE_ULR": "x"})
     with pytest.raises(PermanentFailure, match="RETAIL_ENGINE is 'duckdb'; expected one of"):
         Settings.from_environment({"RETAIL_ENGINE": "duckdb", "RETAIL_HOME": str(tmp_path)})

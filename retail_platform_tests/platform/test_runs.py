@@ -25,8 +25,11 @@ from retail_platform_tests.platform.dagster_runs import (
 from retail_platform_tests.platform.sources import Database
 from retail_platform_tests.silver.modes import PLAIN, RULES
 
-# Dagster marks features that the platform uses on purpose as preview.
-pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
+# Dagster marks features that the platform uses on purpose as preview and beta.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::dagster.PreviewWarning"),
+    pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),
+]
 
 EARLY = "2025-12-01 00:00:00"
 COLUMNS = {**PLAIN, "email": "string"}
