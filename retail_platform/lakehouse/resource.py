@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +14,8 @@ from retail_platform.metadata.loader import load_catalog
 from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
 from retail_platform.settings import Engine, Settings
 from retail_platform.silver.standardise import silver_schema
+
+ABANDONED_AFTER = timedelta(days=2)
 
 
 class LakehouseResource(dg.ConfigurableResource):
@@ -59,6 +62,7 @@ class LakehouseResource(dg.ConfigurableResource):
         """The same outside of Dagster."""
         with open_engine(Engine(self.engine), self.engine_url or None) as session:
             self._session = session
+            self.lake.remove_abandoned_staging(older_than=ABANDONED_AFTER)
             self.refresh_catalog()
             try:
                 yield self

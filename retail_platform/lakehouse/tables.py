@@ -5,11 +5,12 @@ here; that belongs to ``bronze`` and ``silver``.
 """
 
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.types import sql_type
 
 Layer = Literal["bronze", "silver", "quarantine", "gold"]
-LAYERS: tuple[Layer, ...] = ("bronze", "silver", "quarantine", "gold")
+STAGING = "_staging"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,12 +199,28 @@ class Lakehouse:
     def staged(self, frame: DataFrame) -> Iterator[DataFrame]:
         """Materialises ``frame`` once as a table of its own and drops it afterwards."""
         name = uuid.uuid4().hex
-        location = f"{self.root}/_staging/{name}"
+        location = f"{self.root}/{STAGING}/{name}"
         frame.write.format("delta").mode("error").save(location)
         try:
             yield self.spark.read.format("delta").load(location)
         finally:
             self._remove(location)
+
+    def remove_abandoned_staging(self, *, older_than: timedelta) -> int:
+        """Deletes staged tables that a killed process left behind; local lakes only.
+
+        Args:
+            older_than: Age from which on no load can still be using one.
+
+        Returns:
+            Number of tables deleted.
+        """
+        folder = Path(self.root) / STAGING
+        oldest = time.time() - older_than.total_seconds()
+        abandoned = [path for path in folder.glob("*") if path.stat().st_mtime < oldest]
+        for path in abandoned:
+            shutil.rmtree(path)
+        return len(abandoned)
 
     def version(self, layer: Layer, name: str) -> int:
         """Present version of the table."""
