@@ -19,9 +19,13 @@ from retail_platform.silver.assets import build_silver_asset
 from retail_platform.simulator.reconciliation import CHECK_KEY, build_reconciliation_defs
 from retail_platform.steps import ONE_HOUR_A_RUN, RETRIES
 
-# Partitioned checks are a preview that the design needs: without them one bad hour would mark all.
+# Previews that the design needs: without partitioned checks one bad hour would mark all, without
+# one backfill policy for all assets a job over them warns at every load.
 warnings.filterwarnings(
     "ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
+)
+warnings.filterwarnings(
+    "ignore", message="Parameter `backfill_policy` of function `asset`", category=dg.BetaWarning
 )
 
 

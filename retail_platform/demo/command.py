@@ -18,6 +18,7 @@ from retail_platform.demo.summary import (
     print_reconciliation,
 )
 from retail_platform.extract.window import HOUR
+from retail_platform.failures import PermanentFailure
 from retail_platform.settings import Settings
 from retail_platform.simulator.reconciliation import report_reconciliation
 from retail_platform.simulator.simulator import Simulator
@@ -69,7 +70,7 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
     task = progress.add_task("RetailCorp in a box", total=None)
     simulator, planned = _open_simulator(home, hours, before)
     with simulator.serve_ads() as ads_url:
-        settings = enter_demo_environment(home, simulator.environment(ads_url))
+        settings = enter_demo_environment(home, simulator.environment(ads_url), simulator.start)
         progress.update(task, description="code location")
         import dagster as dg
 
@@ -127,4 +128,11 @@ def _open_simulator(
         planned = Simulator.plan_trading_hours(hours, now=now, before=before)
         return Simulator.open(home, now=now, start=planned[0]), planned
     simulator = Simulator.open(home)
-    return simulator, simulator.trading_hours(hours, before=before or now)
+    planned = simulator.trading_hours(hours, before=before or now)
+    if planned[0] < simulator.start:
+        raise PermanentFailure(
+            f"The hour {planned[0]:%Y-%m-%d %H:%M} UTC lies before the start of this demo's "
+            f"sources, {simulator.start:%Y-%m-%d %H:%M} UTC. Ask for fewer or later hours, or "
+            "start over with --fresh."
+        )
+    return simulator, planned

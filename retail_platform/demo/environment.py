@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from retail_platform.failures import PermanentFailure
@@ -30,12 +31,13 @@ def prepare_home(home: Path, *, fresh: bool) -> None:
     shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster" / "dagster.yaml")
 
 
-def demo_environment(home: Path, sources: Mapping[str, str]) -> dict[str, str]:
+def demo_environment(home: Path, sources: Mapping[str, str], start: datetime) -> dict[str, str]:
     """Variables of the demo, to be added to the process's own.
 
     Args:
         home: State folder.
         sources: Where the simulator's sources are.
+        start: First clock of the simulator; partitions begin with its UTC day.
     """
     key = home / "pii_key"
     if not key.exists():
@@ -45,13 +47,14 @@ def demo_environment(home: Path, sources: Mapping[str, str]) -> dict[str, str]:
         **sources,
         "RETAIL_HOME": str(home),
         "RETAIL_SIMULATOR": "1",
+        "RETAIL_PARTITIONS_START": f"{start:%Y-%m-%d}T00:00+00:00",
         "RETAIL_PII_KEY": key.read_text(),
         "DAGSTER_HOME": str(home / "dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
 
 
-def enter_demo_environment(home: Path, sources: Mapping[str, str]) -> Settings:
+def enter_demo_environment(home: Path, sources: Mapping[str, str], start: datetime) -> Settings:
     """Sets the demo's variables in this process and reads the settings from them."""
-    os.environ.update(demo_environment(home, sources))
+    os.environ.update(demo_environment(home, sources, start))
     return Settings.from_environment()

@@ -19,6 +19,7 @@ from retail_platform.demo.environment import PROJECT, demo_environment
 from retail_platform.demo.summary import CONSOLE
 from retail_platform.failures import PermanentFailure
 from retail_platform.serving.assets import OVERVIEW
+from retail_platform.simulator.simulator import Simulator
 
 START_SECONDS = 90
 STOP_SECONDS = 20
@@ -37,8 +38,9 @@ def run_live(home: Path, port: int) -> None:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
+    start = Simulator.open(home).start
     with _simulator(home) as sources, _reports(home / "reports") as reports:
-        environment = {**os.environ, **demo_environment(home, sources)}
+        environment = {**os.environ, **demo_environment(home, sources, start)}
         command = ["dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "-p", str(port)]
         with _process("dagster", command, home, environment) as dagster:
             ui = f"http://127.0.0.1:{port}"

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from retail_platform.lakehouse.engine import open_engine
-from retail_platform.lakehouse.tables import LAYERS, Lakehouse
+from retail_platform.lakehouse.tables import Lakehouse, Layer
 from retail_platform.metadata.loader import Catalog
 from retail_platform.settings import Engine
 from retail_platform_tests.platform.box import Box, open_box
@@ -19,7 +20,7 @@ SPARK = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 def forget_tables(address: str) -> None:
     """Empties the catalog that all sessions of an engine share; the tables' files stay."""
     with open_engine(Engine.SPARK, address) as session:
-        for layer in LAYERS:
+        for layer in get_args(Layer):
             session.spark.sql(f"DROP DATABASE IF EXISTS {layer} CASCADE")
 
 
