@@ -69,7 +69,6 @@ def build_defs(
         build_reconciliation_defs(settings=settings),
         build_job_defs(
             catalog=catalog,
-            partitions_def=partitions,
             minute=MINUTE_OF_HOUR,
             schedule_on=settings.simulator,
             apart=dg.AssetSelection.checks(CHECK_KEY) if settings.simulator else None,

@@ -10,7 +10,6 @@ ALL_HOURLY = "all_hourly"
 def build_job_defs(
     *,
     catalog: Catalog,
-    partitions_def: dg.HourlyPartitionsDefinition,
     minute: int,
     schedule_on: bool,
     apart: dg.AssetSelection | None = None,
@@ -19,7 +18,6 @@ def build_job_defs(
 
     Args:
         catalog: All tables.
-        partitions_def: The shared hourly partitions.
         minute: Minute of the hour at which the hour before is loaded.
         schedule_on: Whether the schedule runs from the start, without a switch in the UI.
         apart: What the hourly job leaves out because it has a job of its own.
@@ -27,14 +25,12 @@ def build_job_defs(
     everything = dg.define_asset_job(
         ALL_HOURLY,
         selection=dg.AssetSelection.all() - apart if apart else dg.AssetSelection.all(),
-        partitions_def=partitions_def,
         description="Every table of one hour, from the sources to the marts, with its checks.",
     )
     per_source = [
         dg.define_asset_job(
             f"{source}_hourly",
             selection=dg.AssetSelection.groups(f"bronze_{source}", f"silver_{source}"),
-            partitions_def=partitions_def,
             description=f"Bronze and Silver of {source} for one hour.",
         )
         for source in catalog.sources
