@@ -18,18 +18,17 @@ from retail_platform_tests.platform.sources import ArrowReader
 from retail_platform_tests.silver import oracle
 from retail_platform_tests.silver.modes import PLAIN, RECEIPTS, SPEND, modes_catalog
 
-ORDER = (0, 2, 1, 3, 2)
+ORDER = (0, 2, 1, 2)
 """Hour 1 comes late, and hour 2 is replayed."""
 
 Counts = tuple[int, int, int, int, int, int, int]
 """Rows read, quarantined, duplicate, stale, unchanged, applied, swept."""
 
-OLD, H12, H13, H14, H15 = (
+OLD, H12, H13, H14 = (
     "2026-01-02 08:00:00",
     "2026-01-05 12:10:00",
     "2026-01-05 13:00:00",
     "2026-01-05 14:30:00.000001",
-    "2026-01-05 15:30:00",
 )
 
 
@@ -52,26 +51,22 @@ def receipt(file: str, *amounts: str) -> list[Row]:
 PARTIAL = (
     [plain(1, "1", OLD), plain(2, "2", H12), plain(1, "3", H12), plain(3, "-1", H12)],
     [plain(1, "5", H13), plain(1, "5", H13), plain(4, "many", H13), plain(None, "1", H13)],
-    [plain(2, "7", H14), plain(1, "2", H12), plain(6, "1", H14)],
-    [plain(2, "7", H14), plain(5, "1", H15), plain(5, "2", H15)],
+    [plain(2, "7", H14), plain(1, "2", H12), plain(5, "1", H14), plain(5, "2", H14)],
 )
 WHOLE = (
     [plain(1, "1", OLD), plain(2, "2", OLD), plain(3, "3", H12), plain(9, "0", OLD)],
     [plain(1, "1", OLD), plain(3, "4", H13), plain(9, "0", OLD)],
     [plain(1, "6", H14), plain(2, "2", OLD), plain(9, "0", OLD), plain(4, "-4", H14)],
-    [plain(2, "2", OLD), plain(3, "4", H13), plain(9, "0", OLD)],
 )
 RESTATED = (
     [*spend("d1", a="1", b="2"), *spend("d2", a="3")],
     [*spend("d1", a="1", b="-2")],
     [*spend("d1", b="2"), *spend("d2", a="4", c="5")],
-    [*spend("d2", a="4")],
 )
 FILES = (
     receipt("f0.csv", "1", "1", "2"),
     [*receipt("f1.csv", "1", "-1"), *receipt("f0.csv", "1", "3")],
     receipt("f2.csv", "5"),
-    receipt("f3.csv", "x"),
 )
 
 
@@ -94,10 +89,9 @@ MODES = [
         oracle=lambda bronze: oracle.by_sequence(bronze, list(PLAIN), ["id"]),
         counts=[
             (4, 1, 1, 0, 0, 2, 0),
-            (3, 0, 0, 0, 0, 3, 0),
+            (4, 0, 1, 0, 0, 3, 0),
             (4, 2, 1, 0, 0, 1, 0),
-            (3, 0, 1, 0, 1, 1, 0),
-            (3, 0, 0, 2, 1, 0, 0),
+            (4, 0, 1, 1, 2, 0, 0),
         ],
     ),
     Mode(
@@ -107,10 +101,9 @@ MODES = [
         oracle=lambda bronze: oracle.versions(bronze, list(PLAIN), ["id"]),
         counts=[
             (4, 1, 0, 0, 0, 3, 0),
-            (3, 0, 0, 0, 0, 3, 0),
+            (4, 0, 1, 0, 0, 3, 0),
             (4, 2, 1, 0, 0, 1, 0),
-            (3, 0, 1, 0, 1, 1, 0),
-            (3, 0, 0, 1, 2, 0, 0),
+            (4, 0, 1, 0, 3, 0, 0),
         ],
     ),
     Mode(
@@ -122,8 +115,7 @@ MODES = [
             (4, 0, 0, 0, 0, 4, 0),
             (4, 1, 0, 0, 2, 1, 1),
             (3, 0, 0, 1, 1, 1, 0),
-            (3, 0, 0, 0, 2, 1, 1),
-            (4, 1, 0, 2, 0, 1, 0),
+            (4, 1, 0, 0, 3, 0, 0),
         ],
     ),
     Mode(
@@ -137,8 +129,7 @@ MODES = [
             (4, 0, 0, 0, 0, 4, 0),
             (4, 1, 0, 0, 2, 1, 1),
             (3, 0, 0, 3, 0, 0, 0),
-            (3, 0, 0, 0, 2, 1, 1),
-            (4, 1, 0, 3, 0, 0, 0),
+            (4, 1, 0, 0, 3, 0, 0),
         ],
     ),
     Mode(
@@ -152,8 +143,7 @@ MODES = [
             (3, 0, 0, 0, 0, 3, 0),
             (3, 0, 0, 0, 1, 2, 1),
             (2, 1, 0, 1, 0, 0, 0),
-            (1, 0, 0, 0, 1, 0, 1),
-            (3, 0, 0, 2, 1, 0, 0),
+            (3, 0, 0, 0, 3, 0, 0),
         ],
     ),
     Mode(
@@ -167,7 +157,6 @@ MODES = [
             (3, 0, 0, 0, 0, 3, 0),
             (1, 0, 0, 0, 0, 1, 0),
             (4, 1, 0, 0, 1, 2, 1),
-            (1, 1, 0, 0, 0, 0, 0),
             (1, 0, 0, 0, 1, 0, 0),
         ],
     ),
