@@ -45,14 +45,14 @@ def _run(home: Path, port_file: Path | None, stop: threading.Event) -> None:
     with simulator.serve_ads() as ads_url:
         simulator.advance_to(datetime.now(UTC))
         environment = simulator.environment(ads_url)
-        for name, value in environment.items():
-            sys.stdout.write(f"{name}={value}\n")
-        sys.stdout.write(f"data ends at {simulator.ends_at.isoformat()}\n")
-        sys.stdout.flush()
         if port_file is not None:
             part = port_file.with_suffix(".part")
             part.write_text(json.dumps(environment), "utf-8")
             part.replace(port_file)
+        for name, value in environment.items():
+            sys.stdout.write(f"{name}={value}\n")
+        sys.stdout.write(f"data ends at {simulator.ends_at.isoformat()}\n")
+        sys.stdout.flush()
         while not stop.wait(TICK_SECONDS):
             simulator.advance_to(datetime.now(UTC))
 
