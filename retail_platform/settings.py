@@ -14,6 +14,8 @@ from pathlib import Path
 from retail_platform.failures import PermanentFailure
 
 PREFIX = "RETAIL_"
+DEMO_ENVIRONMENT = "demo"
+"""File in a demo's state folder: its variables as JSON; empty until its sources have started."""
 PACKAGE = Path(__file__).parent
 
 

@@ -100,3 +100,8 @@ class LoadRow:
     schema_version: int | None
     error: str | None
     reason: str | None
+    reprocess: bool
+    request_id: int | None
+    causes: str | None
+    cluster: str | None
+    cost_usd: float | None

@@ -26,6 +26,16 @@ class Status(StrEnum):
     MISSED = "MISSED"
 
 
+class RequestStatus(StrEnum):
+    """How a request over a range of hours stands; only a range can be a partial success."""
+
+    OPEN = "OPEN"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+    FAILURE = "FAILURE"
+
+
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """Aware UTC in and out, on databases that store naive timestamps (SQLite) too."""
 
@@ -95,6 +105,11 @@ loads = sa.Table(
     sa.Column("schema_version", sa.Integer),
     sa.Column("error", sa.Text),
     sa.Column("reason", sa.Text),
+    sa.Column("reprocess", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("request_id", sa.BigInteger),
+    sa.Column("causes", sa.Text),
+    sa.Column("cluster", sa.String(100)),
+    sa.Column("cost_usd", sa.Float),
     sa.CheckConstraint(
         "status IN ('RUNNING', 'SUCCESS', 'FAILURE', 'BLOCKED', 'MISSED')", name="status"
     ),
@@ -138,4 +153,55 @@ schema_versions = sa.Table(
     sa.Column("first_seen", UtcDateTime, nullable=False),
     sa.UniqueConstraint("table", "version"),
     sa.UniqueConstraint("table", "schema_hash"),
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("table", sa.String(200), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("first_hour", UtcDateTime, nullable=False),
+    sa.Column("last_hour", UtcDateTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("requester", sa.String(200), nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("hours", sa.Integer, nullable=False),
+    _count("hours_done"),
+    _count("hours_failed"),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("error", sa.Text),
+    sa.CheckConstraint(
+        "status IN ('OPEN', 'RUNNING', 'SUCCESS', 'PARTIAL_SUCCESS', 'FAILURE')", name="status"
+    ),
+    sa.Index(None, "table", "status"),
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("asset", sa.String(200), nullable=False),
+    sa.Column("hour", UtcDateTime, nullable=False),
+    sa.Column("rule", sa.String(100), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("approved_at", UtcDateTime, nullable=False),
+    sa.Column("used_by_load", sa.BigInteger),
+    sa.Index(None, "asset", "hour"),
+)
+
+quarantine_decisions = sa.Table(
+    "quarantine_decisions",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("entity", sa.String(200), nullable=False),
+    sa.Column("row_hash", sa.String(64), nullable=False),
+    sa.Column("decision", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("person", sa.String(200), nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("decision IN ('REPLAYED', 'DISCARDED')", name="decision"),
+    sa.Index(None, "entity", "row_hash"),
 )

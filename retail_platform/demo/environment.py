@@ -1,5 +1,6 @@
 """The environment in which the demo's processes run: state folder, Dagster instance, sources."""
 
+import json
 import os
 import secrets
 import shutil
@@ -8,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from retail_platform.failures import PermanentFailure
-from retail_platform.settings import PACKAGE, Settings
+from retail_platform.settings import DEMO_ENVIRONMENT, PACKAGE, Settings
 
 PROJECT = PACKAGE.parent
 
@@ -19,7 +20,7 @@ def prepare_home(home: Path, *, fresh: bool) -> None:
     Raises:
         PermanentFailure: the folder holds something else than a demo's state.
     """
-    marker = home / "demo"
+    marker = home / DEMO_ENVIRONMENT
     if home.exists() and any(home.iterdir()) and not marker.exists():
         raise PermanentFailure(
             f"{home} is not the state folder of a demo; set RETAIL_HOME to another folder."
@@ -32,7 +33,7 @@ def prepare_home(home: Path, *, fresh: bool) -> None:
 
 
 def demo_environment(home: Path, sources: Mapping[str, str], start: datetime) -> dict[str, str]:
-    """Variables of the demo, to be added to the process's own.
+    """Variables of the demo, to be added to the process's own; kept for other commands.
 
     Args:
         home: State folder.
@@ -43,7 +44,7 @@ def demo_environment(home: Path, sources: Mapping[str, str], start: datetime) ->
     if not key.exists():
         key.write_text(secrets.token_hex(32))
         key.chmod(0o600)
-    return {
+    environment = {
         **sources,
         "RETAIL_HOME": str(home),
         "RETAIL_SIMULATOR": "1",
@@ -52,6 +53,10 @@ def demo_environment(home: Path, sources: Mapping[str, str], start: datetime) ->
         "DAGSTER_HOME": str(home / "dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
+    marker = home / DEMO_ENVIRONMENT
+    marker.write_text(json.dumps(environment, indent=2), "utf-8")
+    marker.chmod(0o600)
+    return environment
 
 
 def enter_demo_environment(home: Path, sources: Mapping[str, str], start: datetime) -> Settings:
