@@ -11,6 +11,7 @@ from retail_platform.control.resource import ControlResource
 from retail_platform.gold.assets import build_gold_defs
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
+from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.jobs import build_job_defs
 from retail_platform.partitions import hourly_partitions
 from retail_platform.serving.assets import build_report_defs
@@ -73,7 +74,7 @@ def build_defs(
             schedule_on=settings.simulator,
             apart=dg.AssetSelection.checks(CHECK_KEY) if settings.simulator else None,
         ),
-        dg.Definitions(resources=resources, executor=dg.in_process_executor),
+        dg.Definitions(resources=resources, executor=platform_executor),
     )
 
 

@@ -11,9 +11,8 @@ from datetime import datetime
 import dagster as dg
 
 from retail_platform.operations.jobs import ALL_HOURLY
-from retail_platform.partitions import key_of
+from retail_platform.operations.running import run_canceled, run_hour
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 POLL_SECONDS = 0.4
 ROW_COUNTS = ("dagster/row_count", "dagster/partition_row_count")
 
@@ -77,15 +76,10 @@ def load_hour(
     run_id = str(uuid.uuid4())
     started = time.monotonic()
     with _watched(instance, run_id, on_progress):
-        result = defs.resolve_job_def(ALL_HOURLY).execute_in_process(
-            partition_key=key_of(hour),
-            instance=instance,
-            run_id=run_id,
-            run_config=QUIET,
-            raise_on_error=False,
+        result = run_hour(
+            defs.resolve_job_def(ALL_HOURLY), instance=instance, hour=hour, run_id=run_id
         )
-    if any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in result.all_events):
-        # Dagster answers Ctrl-C by ending the run; the demo ends with it.
+    if run_canceled(result):
         raise KeyboardInterrupt
     outcome = _outcome(hour, result.all_events)
     outcome.succeeded = result.success

@@ -18,14 +18,13 @@ from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Ledger
 from retail_platform.definitions import build_defs
 from retail_platform.operations.jobs import ALL_HOURLY
-from retail_platform.partitions import key_of
+from retail_platform.operations.running import run_hour
 from retail_platform.settings import Settings
 from retail_platform.simulator import Simulator
 
 NOW = datetime(2025, 11, 20, 8, tzinfo=UTC)
 """A Thursday in the past: no test depends on the day on which it runs."""
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 Row = dict[str, Any]
 
 
@@ -83,9 +82,7 @@ def load(
     os.environ.update(environ)
     job = build_defs(settings).resolve_job_def(ALL_HOURLY)
     with dg.DagsterInstance.ephemeral(tempdir=str(home / "dagster")) as instance:
-        result = job.execute_in_process(
-            partition_key=key_of(hour), instance=instance, run_config=QUIET, raise_on_error=False
-        )
+        result = run_hour(job, instance=instance, hour=hour)
     events = result.all_events
     return LoadedHour(
         failures={

@@ -11,7 +11,9 @@ from retail_platform.bronze.assets import build_bronze_asset
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
-from retail_platform.partitions import hourly_partitions, key_of
+from retail_platform.operations.executor import platform_executor
+from retail_platform.operations.running import run_hour
+from retail_platform.partitions import hourly_partitions
 from retail_platform.silver.assets import build_silver_asset
 from retail_platform_tests.platform.box import FIRST_HOUR, PII_KEY, hour_at
 
@@ -25,9 +27,7 @@ class Location:
 
     def run(self, number: int) -> dg.ExecuteInProcessResult:
         """Runs one hour."""
-        return self.job.execute_in_process(
-            partition_key=key_of(hour_at(number)), instance=self.instance, raise_on_error=False
-        )
+        return run_hour(self.job, instance=self.instance, hour=hour_at(number))
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def location(catalog: Path, home: Path, address: str) -> Iterator[Location]:
     rest = dg.Definitions(
         jobs=[job],
         resources={"lakehouse": lakehouse, "control": control},
-        executor=dg.in_process_executor,
+        executor=platform_executor,
     )
     with dg.DagsterInstance.ephemeral() as instance:
         whole = dg.Definitions.merge(*assets, rest)
