@@ -11,6 +11,7 @@ from retail_platform.control.resource import ControlResource
 from retail_platform.gold.assets import build_gold_defs
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
+from retail_platform.operations.approvals import build_approve_job
 from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.jobs import build_job_defs
 from retail_platform.partitions import hourly_partitions
@@ -74,6 +75,7 @@ def build_defs(
             schedule_on=settings.simulator,
             apart=dg.AssetSelection.checks(CHECK_KEY) if settings.simulator else None,
         ),
+        dg.Definitions(jobs=[build_approve_job(catalog)]),
         dg.Definitions(resources=resources, executor=platform_executor),
     )
 

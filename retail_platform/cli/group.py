@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "retail_platform.cli.demo:demo",
     "reconcile": "retail_platform.cli.reconcile:reconcile",
     "audit": "retail_platform.cli.audit:audit",
+    "approve": "retail_platform.cli.approve:approve",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""
 

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from retail_platform.control.approvals import Approvals
 from retail_platform.control.loads import Counts, LoadFacts, LoadRow
 from retail_platform.control.models import Status, loads
 from retail_platform.control.redaction import redact
@@ -22,10 +23,15 @@ ABANDONED = "abandoned: the process ended"
 
 
 class Ledger:
-    """The ledger in one control database; safe to share between threads."""
+    """The ledger in one control database; safe to share between threads.
+
+    Attributes:
+        approvals: What lets a held load through.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         """Use the database behind an engine of `open_control`."""
+        self.approvals = Approvals(engine)
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
 

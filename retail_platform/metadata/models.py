@@ -22,13 +22,20 @@ def _name(text: str) -> str:
     return text
 
 
-def _duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    match = DURATION.fullmatch(str(value))
+def duration_of(text: str) -> timedelta:
+    """The duration that a text such as ``30s``, ``5m``, ``3h`` or ``2d`` says.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    match = DURATION.fullmatch(text)
     if not match:
-        raise ValueError(f"{value!r} is not a duration such as 30s, 5m, 3h or 2d")
+        raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 3h or 2d")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else duration_of(str(value))
 
 
 def _zone(text: str) -> str:

@@ -1,7 +1,10 @@
 """The verdicts on one batch: what each check of a Silver asset found. No Dagster here."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
+from retail_platform.control.approvals import Approval
 from retail_platform.control.ledger import Counts
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Table
@@ -39,6 +42,9 @@ QUARANTINED_SHARE = "quarantined_share"
 ROW_COUNT = "row_count"
 REFERENCES = "references"
 
+HISTORY = timedelta(hours=24)
+"""How long a table must have been loaded before the fall of its row count is judged."""
+
 
 def check_names(table: Table) -> dict[str, str]:
     """The checks of a Silver table and what each says, for its asset's declaration."""
@@ -60,7 +66,13 @@ def check_names(table: Table) -> dict[str, str]:
 
 
 def judge(
-    table: Table, counts: Counts, reasons: dict[str, int], *, live_before: int, live_read: int
+    table: Table,
+    counts: Counts,
+    reasons: dict[str, int],
+    *,
+    live_before: int,
+    live_read: int,
+    history: timedelta,
 ) -> list[Verdict]:
     """Judges a classified batch before it is committed.
 
@@ -70,6 +82,7 @@ def judge(
         reasons: Quarantined rows by reason; a row counts under each of its reasons.
         live_before: Live keys of the stored table; only looked at for whole reads.
         live_read: Keys in the batch.
+        history: Time since the first loaded hour of the table; only looked at for whole reads.
     """
     share = counts.quarantined / counts.read if counts.read else 0.0
     limit = table.row.silver.max_quarantined
@@ -93,30 +106,63 @@ def judge(
         ),
     ]
     if table.row.swept_by == ():
-        verdicts.append(_row_count(table, live_before, live_read))
+        verdicts.append(_row_count(table, live_before, live_read, history))
     return verdicts
 
 
-def _row_count(table: Table, live_before: int, live_read: int) -> Verdict:
+def _row_count(table: Table, live_before: int, live_read: int, history: timedelta) -> Verdict:
     fall = 1 - live_read / live_before if live_before else 0.0
     limit = table.row.silver.max_shrink
     emptied = live_read == 0 and live_before > 0
+    young = history < HISTORY
     return Verdict(
         check=ROW_COUNT,
-        passed=not emptied and fall <= limit,
+        passed=not emptied and (young or fall <= limit),
         blocking=True,
         text=f"{live_read} keys read, {live_before} stored"
-        + (f": {fall:.0%} fewer, limit {limit:.0%}" if fall > 0 else ""),
+        + (f": {fall:.0%} fewer, limit {limit:.0%}" if fall > 0 else "")
+        + (" (judged after 24 hours of history)" if fall > limit and young else ""),
         figures={"read": live_read, "stored": live_before},
     )
 
 
+def with_approvals(verdicts: Sequence[Verdict], approvals: Mapping[str, Approval]) -> list[Verdict]:
+    """The verdicts after people have spoken: an approved failure warns and holds nothing back.
+
+    Args:
+        verdicts: What the checks found.
+        approvals: Approvals by name of the check.
+    """
+    return [
+        replace(
+            verdict,
+            blocking=False,
+            text=f"{verdict.text}; approved by {given.person}: {given.reason}",
+            figures={**verdict.figures, "approval": given.id},
+        )
+        if (given := approvals.get(verdict.check)) and not verdict.passed
+        else verdict
+        for verdict in verdicts
+    ]
+
+
+def holding(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts that hold the hour back."""
+    return [verdict for verdict in verdicts if verdict.blocking and not verdict.passed]
+
+
 def held_back(table: Table, hour: str, verdicts: list[Verdict]) -> HeldBack:
     """The failure of an hour whose blocking verdicts did not pass."""
-    found = "; ".join(f"{v.check}: {v.text}" for v in verdicts if v.blocking and not v.passed)
+    failed = holding(verdicts)
+    found = "; ".join(f"{verdict.check}: {verdict.text}" for verdict in failed)
+    commands = "; ".join(
+        f"retail-platform approve silver/{table.entity} --hour {hour} --rule {verdict.check} "
+        "--reason WHY --person WHO"
+        for verdict in failed
+    )
     return HeldBack(
         f"silver.{table.entity}, hour {hour}: held back, nothing was committed: {found}. Bronze "
         f"keeps the rows (bronze.{table.bronze}). Correct the source or the contract, then "
-        "materialise this hour again.",
+        f"materialise this hour again; or, if the batch is right, approve it first: {commands}",
         verdicts,
     )

@@ -5,20 +5,30 @@ members, ledger. Each is idempotent; the ledger says SUCCESS only after all of t
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
+from retail_platform.control.approvals import Approval
 from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.control.models import Status
 from retail_platform.extract.window import HOUR
 from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.partitions import key_of
 from retail_platform.quality import quarantine
-from retail_platform.quality.verdicts import REFERENCES, Verdict, held_back, judge
+from retail_platform.quality.verdicts import (
+    REFERENCES,
+    ROW_COUNT,
+    Verdict,
+    held_back,
+    holding,
+    judge,
+    with_approvals,
+)
 from retail_platform.silver.classify import (
     classified,
     missing_from,
@@ -120,6 +130,8 @@ class SilverLoader:
 
     def _load(self, load_id: int, hour: datetime) -> SilverLoad:
         facts = self._facts(hour)
+        if not facts.rows:
+            facts = replace(facts, **self._empty_read(hour))
         version_before = self.lakehouse.version("silver", self.table.entity)
         rows_before = self.lakehouse.row_count("silver", self.table.entity)
         received = self.lakehouse.schema("bronze", self.table.bronze)
@@ -129,19 +141,26 @@ class SilverLoader:
             counts = self._count(batch, facts.rows)
             reasons = quarantine.reasons_of(batch) if counts.quarantined else {}
             whole = self.table.row.swept_by == ()
-            missing = self._missing(batch, others, facts, received)
             verdicts = judge(
                 self.table,
                 counts,
                 reasons,
                 live_before=self._keys_before(hour, others, received) if whole else 0,
                 live_read=self._keys(batch) if whole else 0,
+                history=self._history(hour) if whole else timedelta(0),
             )
-            if any(verdict.blocking and not verdict.passed for verdict in verdicts):
+            approvals = self._approvals(hour, verdicts)
+            verdicts = with_approvals(verdicts, approvals)
+            if holding(verdicts):
                 raise held_back(self.table, key_of(hour), verdicts)
+            for approval in approvals.values():
+                self.ledger.approvals.use(approval, load_id)
+            missing = self._missing(
+                batch, others, facts, received, emptied=ROW_COUNT in approvals and not facts.rows
+            )
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
-            swept = self._commit(batch, counts, missing, hour, others, received)
+            swept = self._commit(batch, counts, missing, hour, others, received, facts)
             inferred = self._infer(batch)
             verdicts += self._reference_verdicts(inferred)
             counts = Counts(
@@ -161,6 +180,17 @@ class SilverLoader:
             )
         return SilverLoad(counts=counts, verdicts=verdicts, version=version)
 
+    def _history(self, hour: datetime) -> timedelta:
+        first = min(self.ledger.succeeded_hours(self.asset), default=hour)
+        return max(hour - first, timedelta(0))
+
+    def _approvals(self, hour: datetime, verdicts: list[Verdict]) -> dict[str, Approval]:
+        found = {
+            verdict.check: self.ledger.approvals.approved(self.asset, hour, verdict.check)
+            for verdict in holding(verdicts)
+        }
+        return {check: approval for check, approval in found.items() if approval is not None}
+
     def _facts(self, hour: datetime) -> Facts:
         row = one_row(
             self._bronze_hours([hour]).agg(
@@ -170,6 +200,14 @@ class SilverLoader:
             )
         )
         return Facts(**row)
+
+    def _empty_read(self, hour: datetime) -> dict[str, datetime | None]:
+        """When an hour without rows was read, which only the ledger knows."""
+        reads = self.ledger.loads(
+            asset=f"bronze/{self.table.bronze}", hour=hour, status=Status.SUCCESS
+        )
+        read_at = max((read.extracted_max for read in reads if read.extracted_max), default=None)
+        return {"extracted_min": read_at, "extracted_max": read_at}
 
     def _other_hours(self, hour: datetime, facts: Facts) -> list[datetime]:
         """Processed hours that may hold later readings of this batch's keys; none as a rule.
@@ -256,15 +294,24 @@ class SilverLoader:
         return live.count()
 
     def _missing(
-        self, batch: DataFrame, others: list[datetime], facts: Facts, received: pa.Schema
+        self,
+        batch: DataFrame,
+        others: list[datetime],
+        facts: Facts,
+        received: pa.Schema,
+        *,
+        emptied: bool,
     ) -> DataFrame | None:
         """Stored keys that this whole read of their slice lacks and no later one brought back.
 
-        None where there is nothing to sweep, or where the versions are rebuilt from all reads.
+        None where there is nothing to sweep, or where the versions are rebuilt from all reads. An
+        empty read sweeps only a table that was approved as ``emptied`` and not read again later.
         """
         key, by = self.table.row.key, self.table.row.swept_by
         versions = self.table.row.silver.merge == "scd2"
-        if by is None or facts.rows == 0 or (versions and others):
+        if by is None or (facts.rows == 0 and not emptied) or (versions and others):
+            return None
+        if emptied and others and self._read_after(facts):
             return None
         target = self.lakehouse.read("silver", self.table.entity)
         if versions:
@@ -275,6 +322,10 @@ class SilverLoader:
             missing = missing.join(later, list(key), "left_anti")
         return missing
 
+    def _read_after(self, facts: Facts) -> bool:
+        latest, own = self.ledger.max_extracted(self.asset), facts.extracted_max
+        return latest is not None and own is not None and latest > own
+
     def _commit(
         self,
         batch: DataFrame,
@@ -283,6 +334,7 @@ class SilverLoader:
         hour: datetime,
         others: list[datetime],
         received: pa.Schema,
+        facts: Facts,
     ) -> int:
         """Commits the batch; returns the number of swept keys."""
         if self.table.row.silver.merge == "scd2":
@@ -291,7 +343,9 @@ class SilverLoader:
             apply_rows(self.lakehouse, self.table, batch, counts.applied)
         if missing is None:
             return 0
-        return sweep(self.lakehouse, self.table, batch, missing).updated
+        return sweep(
+            self.lakehouse, self.table, missing, hour=hour, extracted_at=facts.extracted_max
+        ).updated
 
     def _commit_versions(
         self,
@@ -309,9 +363,7 @@ class SilverLoader:
             return 0
         swept = missing.count() if missing is not None else 0
         if counts.applied or swept:
-            apply_versions(
-                self.lakehouse, self.table, batch, missing=missing, end_of_hour=hour + HOUR
-            )
+            apply_versions(self.lakehouse, self.table, batch, missing=missing, hour=hour)
         return swept
 
     def _infer(self, batch: DataFrame) -> int:

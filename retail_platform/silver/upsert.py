@@ -1,10 +1,12 @@
 """Merges a classified batch into a table that holds one row a key, and sweeps what is gone."""
 
+from datetime import datetime
+
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
 from retail_platform.failures import PermanentFailure
-from retail_platform.lakehouse.tables import Commit, Lakehouse
+from retail_platform.lakehouse.tables import Commit, Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.standardise import silver_schema
 
@@ -36,17 +38,26 @@ def apply_rows(lakehouse: Lakehouse, table: Table, batch: DataFrame, expected: i
     return commit
 
 
-def sweep(lakehouse: Lakehouse, table: Table, batch: DataFrame, missing: DataFrame) -> Commit:
+def sweep(
+    lakehouse: Lakehouse,
+    table: Table,
+    missing: DataFrame,
+    *,
+    hour: datetime,
+    extracted_at: datetime | None,
+) -> Commit:
     """Turns stored rows into tombstones whose slices were read whole without them.
 
     Args:
         lakehouse: The lake.
         table: The table's metadata.
-        batch: Materialised batch that lacks them.
         missing: Keys of those rows.
+        hour: Hour of the read that lacks them, aware UTC.
+        extracted_at: When it was read; rows that were read later stay. None: nothing was read.
     """
-    gone = missing.crossJoin(
-        batch.agg(f.max("_hour").alias("_hour"), f.max("_extracted_at").alias("_extracted_at"))
+    read_at = "cast(null as timestamp)" if extracted_at is None else timestamp_literal(extracted_at)
+    gone = missing.withColumn("_hour", f.expr(timestamp_literal(hour))).withColumn(
+        "_extracted_at", f.expr(read_at)
     )
     with lakehouse.staged(gone) as keys:
         if keys.count() == 0:

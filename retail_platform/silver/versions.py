@@ -7,7 +7,8 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
-from retail_platform.lakehouse.tables import Commit, Lakehouse, one_row, timestamp_literal
+from retail_platform.extract.window import HOUR
+from retail_platform.lakehouse.tables import Commit, Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.history import chained, rebuilt
 from retail_platform.silver.standardise import silver_schema
@@ -31,7 +32,7 @@ def apply_versions(
     batch: DataFrame,
     *,
     missing: DataFrame | None,
-    end_of_hour: datetime,
+    hour: datetime,
 ) -> Commit:
     """Adds the rows of class ``applied`` to the chains of their keys.
 
@@ -39,8 +40,8 @@ def apply_versions(
         lakehouse: The lake.
         table: The table's metadata.
         batch: Classified, materialised batch with ``valid_from`` and ``_closed_at``.
-        missing: Keys that a whole read did not bring: their current version ends.
-        end_of_hour: When it ends, aware UTC.
+        missing: Keys that a whole read did not bring: their current version ends with the hour.
+        hour: Start of the batch's hour, aware UTC.
 
     Returns:
         The commit; versions closed by the sweep count among the updates.
@@ -63,7 +64,7 @@ def apply_versions(
                 "_closed_at",
                 f.expr(
                     "case when _gone and is_current then "
-                    f"{timestamp_literal(end_of_hour)} else _closed_at end"
+                    f"{timestamp_literal(hour + HOUR)} else _closed_at end"
                 ),
             )
             .drop("_gone")
@@ -72,7 +73,7 @@ def apply_versions(
         name for name in silver_schema(table).names if name not in ("valid_to", "is_current")
     ]
     versions = kept.select(*columns).unionByName(applied.select(*columns))
-    return _merge(lakehouse, table, chained(versions, key), chains, _hour_of(batch))
+    return _merge(lakehouse, table, chained(versions, key), chains, hour)
 
 
 def apply_rebuilt(
@@ -99,7 +100,7 @@ def apply_rebuilt(
     versions = rebuilt(observations, key, hours).select(*columns)
     unfound = stored.where("_inferred").join(versions.select(*key).distinct(), key, "left_anti")
     whole = chained(versions.unionByName(unfound.select(*columns)), key)
-    return _merge(lakehouse, table, whole, stored, f"{timestamp_literal(hour)}")
+    return _merge(lakehouse, table, whole, stored, hour)
 
 
 def _with_stored_ends(applied: DataFrame, stored: DataFrame, identity: Sequence[str]) -> DataFrame:
@@ -112,13 +113,8 @@ def _with_stored_ends(applied: DataFrame, stored: DataFrame, identity: Sequence[
     )
 
 
-def _hour_of(batch: DataFrame) -> str:
-    hour = one_row(batch.agg(f.max("_hour").alias("hour")))["hour"]
-    return "cast(null as timestamp)" if hour is None else timestamp_literal(hour)
-
-
 def _merge(
-    lakehouse: Lakehouse, table: Table, wanted: DataFrame, stored: DataFrame, hour: str
+    lakehouse: Lakehouse, table: Table, wanted: DataFrame, stored: DataFrame, hour: datetime
 ) -> Commit:
     columns = silver_schema(table).names
     identity = [*table.row.key, IDENTITY]
@@ -147,7 +143,11 @@ def _merge(
 
 
 def _differences(
-    wanted: DataFrame, stored: DataFrame, columns: Sequence[str], identity: Sequence[str], hour: str
+    wanted: DataFrame,
+    stored: DataFrame,
+    columns: Sequence[str],
+    identity: Sequence[str],
+    hour: datetime,
 ) -> DataFrame:
     compared = ("_row_hash", "valid_to", "_closed_at", "_inferred", "_deleted")
     old = stored.selectExpr(
@@ -167,7 +167,7 @@ def _differences(
             ),
         )
         .where("_op <> 'same'")
-        .withColumn("_hour", f.expr(f"coalesce({hour}, _hour)"))
+        .withColumn("_hour", f.expr(timestamp_literal(hour)))
         .select(*columns, "_op")
     )
     vanished = (

@@ -30,6 +30,11 @@ TABLES = {
         )
     },
 }
+JOBS = {
+    "all_hourly",
+    "approve",
+    "reconcile",
+}
 GOLD = {
     "dim_campaign",
     "dim_customer",
@@ -89,7 +94,7 @@ def test_one_job_per_source_one_for_all_and_the_schedule_is_on(
     """The demo's schedule runs without a switch; the reconciliation has a job of its own."""
     repository = definitions.get_repository_def()
     names = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert names == {f"{source}_hourly" for source in TABLES} | {"all_hourly", "reconcile"}
+    assert names == {f"{source}_hourly" for source in TABLES} | JOBS
     (schedule,) = repository.schedule_defs
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert schedule.cron_schedule == "5 * * * *"
