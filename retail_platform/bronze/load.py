@@ -145,6 +145,7 @@ class BronzeLoader:
             stored=stored,
             hour=window.hour,
             extracted_at=extracted_at,
+            source_clock=clock,
         )
         with original_failure(stream.reader()) as batches:
             commit = self.lakehouse.append("bronze", self.table.bronze, batches)
@@ -214,12 +215,14 @@ class _Stream:
         stored: pa.Array,
         hour: datetime,
         extracted_at: datetime,
+        source_clock: datetime,
     ) -> None:
         self.received = received
         self.schema = schema
         self.stored = stored
         self.hour = hour
         self.extracted_at = extracted_at
+        self.source_clock = source_clock
         self.read = 0
         self.appended = 0
 
@@ -229,9 +232,13 @@ class _Stream:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self.received:
             self.read += batch.num_rows
-            new = without_stored(
-                with_meta(batch, hour=self.hour, extracted_at=self.extracted_at), self.stored
+            marked = with_meta(
+                batch,
+                hour=self.hour,
+                extracted_at=self.extracted_at,
+                source_clock=self.source_clock,
             )
+            new = without_stored(marked, self.stored)
             self.appended += new.num_rows
             yield aligned(new, self.schema)
 

@@ -16,6 +16,7 @@ META_FIELDS = (
     pa.field("_hour", TIMESTAMP),
     pa.field("_extracted_at", TIMESTAMP),
     pa.field("_row_hash", pa.string()),
+    pa.field("_source_clock", TIMESTAMP),
 )
 HASH_BYTES = 16
 SEPARATOR = "\x1f"
@@ -27,16 +28,21 @@ def bronze_schema(received: pa.Schema) -> pa.Schema:
     return pa.schema([*fields, *META_FIELDS])
 
 
-def with_meta(batch: pa.RecordBatch, *, hour: datetime, extracted_at: datetime) -> pa.RecordBatch:
+def with_meta(
+    batch: pa.RecordBatch, *, hour: datetime, extracted_at: datetime, source_clock: datetime
+) -> pa.RecordBatch:
     """Adds the meta columns.
 
     Args:
         batch: Rows as received.
         hour: Partition hour, aware UTC.
         extracted_at: When this load began to read, aware UTC: equal for all of its rows.
+        source_clock: What the source's clock said then, aware UTC. Kept with the rows, so that
+            replays judge a row's future as the first load did.
 
     Returns:
-        The batch's columns followed by ``_hour``, ``_extracted_at`` and ``_row_hash``.
+        The batch's columns followed by ``_hour``, ``_extracted_at``, ``_row_hash`` and
+        ``_source_clock``.
     """
     rows = batch.num_rows
     return pa.RecordBatch.from_arrays(
@@ -45,6 +51,7 @@ def with_meta(batch: pa.RecordBatch, *, hour: datetime, extracted_at: datetime) 
             pa.repeat(pa.scalar(hour, TIMESTAMP), rows),
             pa.repeat(pa.scalar(extracted_at, TIMESTAMP), rows),
             row_hashes(batch),
+            pa.repeat(pa.scalar(source_clock, TIMESTAMP), rows),
         ],
         schema=bronze_schema(batch.schema),
     )

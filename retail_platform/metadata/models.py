@@ -49,6 +49,8 @@ def _zone(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Zone = Annotated[str, AfterValidator(_zone)]
+OutOfOrder = Literal["flag", "exclude", "default"]
+"""What becomes of a row whose watermark cannot order it."""
 
 
 class Frozen(BaseModel):
@@ -125,12 +127,20 @@ class Watermark(Frozen):
         column: Silver name of the column.
         buffer: How far before the hour a window reaches back, for rows committed out of order.
         null: What becomes of rows without a watermark: ``flag`` quarantines, ``exclude`` leaves
-            them in Bronze only, ``default`` treats them as changed when they were read.
+            them in Bronze only, ``default`` dates them by the source's clock when their content
+            was first read.
+        future: The same for rows whose watermark lies beyond the source's clock and buffer.
     """
 
     column: Name
     buffer: Duration = timedelta(minutes=1)
-    null: Literal["flag", "exclude", "default"] = "flag"
+    null: OutOfOrder = "flag"
+    future: OutOfOrder = "flag"
+
+    @property
+    def dates_rows(self) -> bool:
+        """Whether some rows are dated by the clock in place of their watermark."""
+        return "default" in (self.null, self.future)
 
 
 class Reference(Frozen):

@@ -154,6 +154,26 @@ def rebuilt(observations: DataFrame, key: Sequence[str], hours: Sequence[datetim
     )
 
 
+def observed_versions(observations: DataFrame, key: Sequence[str]) -> DataFrame:
+    """Versions of a table whose reads are partial, from all of its reads.
+
+    Args:
+        observations: Standardised rows of all hours.
+        key: Key columns.
+
+    Returns:
+        Unique by key and ``valid_from``, open, ready for ``chained``.
+    """
+    ranked = Window.partitionBy(*key, "_watermark").orderBy(*newest_first())
+    return (
+        observations.where("_good")
+        .withColumn("_rank", f.row_number().over(ranked))
+        .where("_rank = 1")
+        .withColumn("valid_from", f.col("_watermark"))
+        .withColumn("_closed_at", f.expr("cast(null as timestamp)"))
+    )
+
+
 def _end_of_read(hours: Sequence[datetime], position: str) -> str:
     """SQL of the end of the hour at a position; NULL beyond the last one."""
     ends = " ".join(

@@ -36,11 +36,12 @@ from retail_platform.silver.classify import (
     superseded_rows,
     superseded_slices,
 )
+from retail_platform.silver.dating import dated_after, dated_once
 from retail_platform.silver.history import with_valid_from
 from retail_platform.silver.inferred import add_inferred_members
 from retail_platform.silver.standardise import standardise
 from retail_platform.silver.upsert import apply_rows, sweep
-from retail_platform.silver.versions import apply_rebuilt, apply_versions
+from retail_platform.silver.versions import apply_observed, apply_rebuilt, apply_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,12 +228,30 @@ class SilverLoader:
     def _standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
         return standardise(self._bronze_hours(hours), received, self.table, pii_key=self.pii_key)
 
+    def _observed(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
+        """Rows of several hours, those without a watermark of their own dated over all of them."""
+        rows = self._standardised(received, hours)
+        return dated_once(rows, self.table.row.key) if self._dates_rows else rows
+
+    @property
+    def _dates_rows(self) -> bool:
+        watermark = self.table.row.watermark
+        return watermark is not None and watermark.dates_rows
+
     def _classify(
         self, stack: ExitStack, received: pa.Schema, hour: datetime, others: list[datetime]
     ) -> DataFrame:
         key = list(self.table.row.key)
         target = self.lakehouse.read("silver", self.table.entity)
-        batch = self._standardised(received, [hour])
+        observed = None
+        if not self._dates_rows:
+            batch = self._standardised(received, [hour])
+        elif not others:
+            batch = dated_after(self._standardised(received, [hour]), target, key)
+        else:
+            everything = self._observed(received, [*others, hour])
+            observed = stack.enter_context(self.lakehouse.staged(everything))
+            batch = observed.where(f"_hour = {timestamp_literal(hour)}")
         identity = key
         if self.table.row.silver.merge == "scd2":
             batch = with_valid_from(batch, target, key, end_of_hour=hour + HOUR)
@@ -241,7 +260,12 @@ class SilverLoader:
         if others:
             # Materialised on its own: one plan over batch, table and history is too much for Sail.
             batch = stack.enter_context(self.lakehouse.staged(batch))
-            losers = self._superseded(batch, self._standardised(received, others))
+            rivals = (
+                self._standardised(received, others)
+                if observed is None
+                else observed.where(f"_hour <> {timestamp_literal(hour)}")
+            )
+            losers = self._superseded(batch, rivals)
             superseded = stack.enter_context(self.lakehouse.staged(losers))
         return stack.enter_context(
             self.lakehouse.staged(
@@ -358,8 +382,13 @@ class SilverLoader:
     ) -> int:
         if self.table.row.swept_by == () and others:
             hours = sorted([*others, hour])
-            read = self._standardised(received, hours)
+            read = self._observed(received, hours)
             apply_rebuilt(self.lakehouse, self.table, read, hours, hour)
+            return 0
+        if others and self._dates_rows:
+            # A read in between parts or joins runs of equal content that other hours brought.
+            read = self._observed(received, [*others, hour])
+            apply_observed(self.lakehouse, self.table, read, batch)
             return 0
         swept = missing.count() if missing is not None else 0
         if counts.applied or swept:

@@ -38,6 +38,47 @@ class Reading:
     value: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """SQL of a row's place in time, over its typed columns and ``_clock``.
+
+    Attributes:
+        watermark: The watermark that orders the row.
+        future: Whether its own watermark lies beyond the source's clock and the buffer.
+        excluded: Whether the metadata leaves the row out because it has no place.
+        dated: Whether the clock stands in for its own watermark.
+    """
+
+    watermark: str = "cast(null as timestamp)"
+    future: str = "false"
+    excluded: str = "false"
+    dated: str = "false"
+
+    @classmethod
+    def of(cls, table: Table) -> "Moment":
+        """The expressions of a table's rows."""
+        watermark = table.row.watermark
+        if watermark is None:
+            return cls()
+        own = f"`{watermark.column}`"
+        seconds = int(watermark.buffer.total_seconds())
+        missing = f"{own} is null"
+        future = f"coalesce({own} > _clock + interval {seconds} seconds, false)"
+        misplaced = {missing: watermark.null, future: watermark.future}
+
+        def any_of(policy: str) -> str:
+            cases = [case for case, chosen in misplaced.items() if chosen == policy]
+            return f"({' or '.join(cases)})" if cases else "false"
+
+        dated = any_of("default")
+        return cls(
+            watermark=f"case when {dated} then _clock else {own} end",
+            future=future,
+            excluded=any_of("exclude"),
+            dated=dated,
+        )
+
+
 def silver_schema(table: Table) -> pa.Schema:
     """Arrow schema of the table's Silver table, meta columns included."""
     fields = [pa.field(column.name, column.arrow) for column in table.contract.columns]
@@ -65,8 +106,9 @@ def standardise(
     Returns:
         The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
         for a good row), ``_payload`` (the row as received, as JSON, personal columns left out),
-        ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing
-        and the metadata leaves such rows out), ``_good`` (may enter Silver) and ``_outdated``
+        ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing or
+        in the future and the metadata leaves such rows out), ``_dated`` (its ``_watermark`` is
+        the source's clock for the same reason), ``_good`` (may enter Silver) and ``_outdated``
         (the hour holds a later read of its slice).
 
     Raises:
@@ -83,33 +125,30 @@ def standardise(
         "_hour",
         "_extracted_at",
         "_row_hash",
+        f"{_clock(received)} as _clock",
         f"{_unreadable(readings, received)} as _unreadable",
         f"{_payload(readings, received, table)} as {PAYLOAD}",
         f"{_place(received)} as {PLACE}",
     )
-    watermark = table.row.watermark
-    moment = f"`{watermark.column}`" if watermark else "cast(null as timestamp)"
-    if watermark and watermark.null == "default":
-        moment = f"coalesce({moment}, _extracted_at)"
+    moment = Moment.of(table)
     judged = typed.selectExpr(
         *[f"`{column.name}`" for column in table.contract.columns],
-        f"{moment} as _watermark",
+        f"{moment.watermark} as _watermark",
         "_extracted_at",
         "_row_hash",
         "_hour",
         "false as _deleted",
         "false as _inferred",
-        f"array_compact(concat(_unreadable, {_broken_rules(table)})) as {REASONS}",
+        f"array_compact(concat(_unreadable, {_broken_rules(table, moment)})) as {REASONS}",
         PAYLOAD,
         PLACE,
+        f"{moment.excluded} as _excluded",
+        f"{moment.dated} as _dated",
     )
     for name in table.row.pii:
         judged = judged.withColumn(name, f.expr(masked(f"`{name}`", pii_key or "")))
-    excludes = watermark is not None and watermark.null == "exclude"
-    return (
-        judged.withColumn("_excluded", f.expr("_watermark is null" if excludes else "false"))
-        .withColumn("_good", f.expr(f"size({REASONS}) = 0 and not _excluded"))
-        .withColumn("_outdated", _outdated(table))
+    return judged.withColumn("_good", f.expr(f"size({REASONS}) = 0 and not _excluded")).withColumn(
+        "_outdated", _outdated(table)
     )
 
 
@@ -155,22 +194,20 @@ def _unreadable(readings: list[Reading], received: pa.Schema) -> str:
     return f"array({', '.join([*reasons, 'cast(null as string)'])})"
 
 
-def _broken_rules(table: Table) -> str:
-    rules = [
-        f"case when not ({rule.predicate}) then {sql_text(rule.name)} end"
-        for rule in table.contract.row_rules
-        if not _is_missing_watermark_allowed(rule.predicate, table)
-    ]
-    return f"array({', '.join([*rules, 'cast(null as string)'])})"
-
-
-def _is_missing_watermark_allowed(predicate: str, table: Table) -> bool:
+def _broken_rules(table: Table, moment: "Moment") -> str:
+    rules = [(rule.predicate, rule.name) for rule in table.contract.row_rules]
     watermark = table.row.watermark
-    return (
-        watermark is not None
-        and watermark.null != "flag"
-        and predicate == f"{watermark.column} is not null"
-    )
+    if watermark is not None:
+        there = f"{watermark.column} is not null"
+        rules = [rule for rule in rules if rule[0] != there]
+        if watermark.null == "flag":
+            rules.append((there, f"{watermark.column} is missing"))
+        if watermark.future == "flag":
+            rules.append((f"not ({moment.future})", f"{watermark.column} is in the future"))
+    failures = [
+        f"case when not ({predicate}) then {sql_text(name)} end" for predicate, name in rules
+    ]
+    return f"array({', '.join([*failures, 'cast(null as string)'])})"
 
 
 def _payload(readings: list[Reading], received: pa.Schema, table: Table) -> str:
@@ -182,6 +219,13 @@ def _payload(readings: list[Reading], received: pa.Schema, table: Table) -> str:
     if "_raw" in received.names and not table.row.pii:
         fields.append("'_raw', _raw")
     return f"to_json(named_struct({', '.join(fields)}))"
+
+
+def _clock(received: pa.Schema) -> str:
+    """The source's present when the row was read; rows of older lakes know only the reader's."""
+    if "_source_clock" in received.names:
+        return "coalesce(_source_clock, _extracted_at)"
+    return "_extracted_at"
 
 
 def _place(received: pa.Schema) -> str:

@@ -10,7 +10,7 @@ from pyspark.sql.connect import functions as f
 from retail_platform.extract.window import HOUR
 from retail_platform.lakehouse.tables import Commit, Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
-from retail_platform.silver.history import chained, rebuilt
+from retail_platform.silver.history import chained, observed_versions, rebuilt
 from retail_platform.silver.standardise import silver_schema
 from retail_platform.silver.upsert import mismatch
 
@@ -101,6 +101,29 @@ def apply_rebuilt(
     unfound = stored.where("_inferred").join(versions.select(*key).distinct(), key, "left_anti")
     whole = chained(versions.unionByName(unfound.select(*columns)), key)
     return _merge(lakehouse, table, whole, stored, hour)
+
+
+def apply_observed(
+    lakehouse: Lakehouse, table: Table, observations: DataFrame, batch: DataFrame
+) -> Commit:
+    """Replaces the chains of a batch's keys by those that all partial reads give together.
+
+    Args:
+        lakehouse: The lake.
+        table: The table's metadata.
+        observations: Standardised rows of all processed hours and this one.
+        batch: Classified, materialised batch, whose keys count.
+    """
+    key = list(table.row.key)
+    touched = batch.where("_good").select(*key).distinct()
+    stored = lakehouse.read("silver", table.entity).join(touched, key, "left_semi")
+    columns = [
+        name for name in silver_schema(table).names if name not in ("valid_to", "is_current")
+    ]
+    versions = observed_versions(observations.join(touched, key, "left_semi"), key)
+    return _merge(
+        lakehouse, table, chained(versions.select(*columns), key), stored, _hour_of(batch)
+    )
 
 
 def _with_stored_ends(applied: DataFrame, stored: DataFrame, identity: Sequence[str]) -> DataFrame:

@@ -7,6 +7,7 @@ from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, 
 
 RULES = {"amount is negative": "amount >= 0"}
 PLAIN = {"id": "bigint", "amount": "int", "modified_at": "timestamp"}
+SEEN = {"id": "bigint", "amount": "int", "seen_at": "timestamp"}
 SPEND = {"day": "string", "campaign": "string", "amount": "int"}
 RECEIPTS = {"file_path": "string", "line_number": "bigint", "amount": "int"}
 ALWAYS = {"max_quarantined": 1.0, "max_shrink": 1.0}
@@ -26,13 +27,18 @@ def modes_catalog(folder: Path) -> Catalog:
     """Writes and loads the catalog.
 
     Its tables: ``contacts`` (incremental, upsert), ``prices`` (incremental, scd2), ``shelf``
-    (snapshot, scd2), ``regions`` (full, upsert), ``spend`` (restated by day), ``receipts`` (files).
+    (snapshot, scd2), ``regions`` (full, upsert), ``spend`` (restated by day), ``receipts`` (files),
+    ``guests`` (incremental, scd2, rows without a believable watermark dated by the clock).
     """
     tables = [
         _plain("contacts", "incremental", "upsert"),
         _plain("prices", "incremental", "scd2"),
         _plain("shelf", "snapshot", "scd2"),
         _plain("regions", "full", "upsert"),
+        {
+            **_plain("guests", "incremental", "scd2"),
+            "watermark": {"column": "seen_at", "null": "default", "future": "default"},
+        },
         {
             "table": "spend",
             "load": "restated",
@@ -54,6 +60,7 @@ def modes_catalog(folder: Path) -> Catalog:
         for name in ("contacts", "prices", "shelf", "regions")
     ]
     contracts += [
+        contract("guests", SEEN, ["id"], required=["amount"], rules=RULES),
         contract("spend", SPEND, ["day", "campaign"], required=["amount"], rules=RULES),
         contract(
             "receipts",

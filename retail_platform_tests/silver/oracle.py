@@ -4,7 +4,7 @@ Says the meaning of each merge mode in the simplest words; knows nothing of how 
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from retail_platform_tests.platform.box import HOUR, Row
@@ -12,6 +12,7 @@ from retail_platform_tests.platform.box import HOUR, Row
 Sequence = tuple[Any, ...]
 Chain = dict[datetime, tuple[Sequence, Row, datetime | None]]
 """Versions of a key: by their begin, sequence and row, and the end set by a read that lacked it."""
+BUFFER = timedelta(minutes=1)
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -21,7 +22,9 @@ def read(row: Row, columns: Iterable[str]) -> Row | None:
     for name in columns:
         text = row[{"file_path": "_file", "line_number": "_line"}.get(name, name)]
         typed[name] = _typed(name, text)
-        if typed[name] is None:
+        if typed[name] is None and name != "seen_at":
+            return None
+        if name == "modified_at" and typed[name] > row["_source_clock"] + BUFFER:
             return None
     return typed if typed["amount"] >= 0 else None
 
@@ -29,7 +32,7 @@ def read(row: Row, columns: Iterable[str]) -> Row | None:
 def _typed(name: str, text: Any) -> Any:
     if text is None or name in ("day", "campaign", "file_path", "line_number"):
         return text
-    if name == "modified_at":
+    if name in ("modified_at", "seen_at"):
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     return int(text) if text.lstrip("-").isdigit() else None
 
@@ -59,6 +62,45 @@ def versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]
         for chain in chains.values()
         for version in _chained({t["modified_at"]: (t, None) for t in chain})
     ]
+
+
+def dated(bronze: list[Row], columns: list[str]) -> list[tuple[Sequence, Row]]:
+    """Good rows with their sequences, where the clock stands in for ``seen_at``.
+
+    It does so where that is missing or in the future; the first of equal readings in a row counts.
+    """
+    read_in_order = sorted(
+        (
+            (row["_extracted_at"], _moment(row, typed), row["_row_hash"], typed)
+            for row, typed in _good(bronze, columns)
+        ),
+        key=lambda reading: reading[:3],
+    )
+    newest: dict[int, tuple[str, datetime]] = {}
+    known: dict[tuple[int, str], datetime] = {}
+    result = []
+    for extracted_at, moment, row_hash, typed in read_in_order:
+        content = (typed["id"], row_hash)
+        if moment != typed["seen_at"] or content not in known:
+            last = newest.get(typed["id"])
+            date = last[1] if last and last[0] == row_hash else moment
+            newest[typed["id"]] = (row_hash, date)
+            known[content] = max(date, known.get(content, date))
+        result.append(((known[content], extracted_at, row_hash), typed))
+    return result
+
+
+def _moment(row: Row, typed: Row) -> datetime:
+    seen_at, clock = typed["seen_at"], row["_source_clock"]
+    return clock if seen_at is None or seen_at > clock + BUFFER else seen_at
+
+
+def dated_versions(bronze: list[Row], columns: list[str]) -> list[Row]:
+    """Incremental SCD2 of such rows."""
+    chains: dict[int, dict[datetime, tuple[Row, datetime | None]]] = {}
+    for sequence, typed in sorted(dated(bronze, columns), key=lambda pair: pair[0]):
+        chains.setdefault(typed["id"], {})[sequence[0]] = (typed, None)
+    return [version for chain in chains.values() for version in _chained(chain)]
 
 
 def snapshot_versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]:

@@ -15,7 +15,7 @@ from retail_platform.metadata.loader import Catalog
 from retail_platform_tests.platform.box import Box, Row, in_order, open_box
 from retail_platform_tests.platform.sources import ArrowReader
 from retail_platform_tests.silver import oracle
-from retail_platform_tests.silver.modes import PLAIN, RECEIPTS, SPEND, modes_catalog
+from retail_platform_tests.silver.modes import PLAIN, RECEIPTS, SEEN, SPEND, modes_catalog
 
 Read = tuple[int, list[Row]]
 MOMENTS = [
@@ -158,7 +158,7 @@ def _processed(box: Box, entity: str, order: Sequence[int]) -> list[Row]:
 def _converges(
     catalog: Catalog, entity: str, address: str, history: History, expected: oracle.Oracle
 ) -> None:
-    columns = {"spend": SPEND, "receipts": RECEIPTS}.get(entity, PLAIN)
+    columns = {"spend": SPEND, "receipts": RECEIPTS, "guests": SEEN}.get(entity, PLAIN)
     names = ["_file", "_line", "amount"] if entity == "receipts" else list(columns)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -200,6 +200,44 @@ def test_versions_of_partial_reads(catalog: Catalog, engine_address: str, histor
         engine_address,
         history,
         lambda bronze: oracle.versions(bronze, list(PLAIN), ["id"]),
+    )
+
+
+@st.composite
+def undated_reads(draw: st.DrawFn) -> History:
+    """Reads of a table some of whose rows have no watermark, or one from the future."""
+    moment = st.one_of(st.none(), st.none(), st.just(MOMENTS[-1]), moments)
+    hours = draw(st.integers(3, 5))
+    reads = []
+    for hour in range(hours):
+        present = draw(st.dictionaries(st.sampled_from(["1", "2"]), st.tuples(amounts, moment)))
+        reads.append(
+            (hour, [{"id": k, "amount": a, "seen_at": m} for k, (a, m) in present.items()])
+        )
+    return History(reads, _orders(draw, hours))
+
+
+def _undated(*amounts: str, order: list[int]) -> History:
+    """One key, read in every hour without a watermark."""
+    return History(
+        [(n, [{"id": "1", "amount": a, "seen_at": None}]) for n, a in enumerate(amounts)], order
+    )
+
+
+@FEW
+@example(history=_undated("1", "1", "2", "1", order=[3, 0, 2, 1, 2]))
+@example(history=_undated("1", "2", "1", "1", order=[0, 2, 3, 1]))
+@given(history=undated_reads())
+def test_versions_dated_by_the_clock(
+    catalog: Catalog, engine_address: str, history: History
+) -> None:
+    """One version for each change of content, from the clock of the read that first had it."""
+    _converges(
+        catalog,
+        "guests",
+        engine_address,
+        history,
+        lambda bronze: oracle.dated_versions(bronze, list(SEEN)),
     )
 
 

@@ -1,25 +1,29 @@
 """Rows without a watermark: flagged, left out or dated, each time counted and never lost."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from retail_platform.metadata.loader import load_catalog
-from retail_platform_tests.platform.box import Box, hour_at
+from retail_platform_tests.platform.box import HOUR, Box, hour_at
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
 from retail_platform_tests.platform.sources import Database
 
 COLUMNS = {"id": "bigint", "amount": "int", "modified_at": "timestamp"}
+SECOND = timedelta(seconds=1)
 EARLY = "2025-12-01 00:00:00"
 
 
-def box_with(new_box: Opener, folder: Path, policy: str, merge: str) -> Box:
+def box_with(
+    new_box: Opener, folder: Path, policy: str, merge: str, *, future: str = "flag"
+) -> Box:
     table = {
         "table": "things",
         "load": "incremental",
         "key": ["id"],
-        "watermark": {"column": "modified_at", "null": policy},
+        "watermark": {"column": "modified_at", "null": policy, "future": future},
         "silver": {"entity": "things", "merge": merge},
     }
     rules = {"amount is negative": "amount >= 0"}
@@ -68,25 +72,73 @@ def test_exclude_leaves_in_bronze(
     assert {row["id"]: row["amount"] for row in box.live("things")} == {1: 1, 2: 2}
 
 
-@pytest.mark.parametrize(("merge", "rows"), [("upsert", 3), ("scd2", 4)])
-def test_default_dates_by_the_read(
-    new_box: Opener, tmp_path: Path, source: Database, merge: str, rows: int
+@pytest.mark.parametrize("merge", ["upsert", "scd2"])
+def test_default_dates_by_the_clock_of_the_first_read(
+    new_box: Opener, tmp_path: Path, source: Database, merge: str
 ) -> None:
-    """The row counts as changed when it was read: one row, or one version for each read of it."""
+    """The row counts as changed when its content was first read; reading it again is no change."""
     box = box_with(new_box, tmp_path, "default", merge)
     counts = box.both("things", 0, {"BOX_URL": source.url}).counts
     assert (counts.read, counts.applied) == (3, 3)
     (dated,) = [row for row in box.stored_silver("things") if row["id"] == 3]
     assert dated["modified_at"] is None
-    assert dated["_watermark"] == dated["_extracted_at"]
+    assert dated["_watermark"] == hour_at(1), "the source's clock"
+    before = box.stored_silver("things")
     source.set_clock(1)
-    box.both("things", 1, {"BOX_URL": source.url})
-    assert len(box.live("things")) == rows
+    again = box.both("things", 1, {"BOX_URL": source.url}).counts
+    assert (again.read, again.unchanged) == (1, 1)
+    assert box.stored_silver("things") == before
     source.execute("UPDATE things SET amount = '4' WHERE id = '3'")
     source.set_clock(2)
     box.both("things", 2, {"BOX_URL": source.url})
     current = [row for row in box.live("things") if row.get("is_current", True)]
     assert {row["id"]: row["amount"] for row in current} == {1: 1, 2: 2, 3: 4}
+    assert len(box.live("things")) == (4 if merge == "scd2" else 3)
+
+
+FAR = "2031-01-01 00:00:00"
+
+
+@pytest.mark.parametrize("merge", ["upsert", "scd2"])
+@pytest.mark.parametrize("policy", ["flag", "exclude", "default"])
+def test_a_row_from_the_future_blocks_no_later_update(
+    new_box: Opener, tmp_path: Path, source: Database, merge: str, policy: str
+) -> None:
+    """Flagged, left out or dated, and the same once more when the hour is replayed."""
+    source.execute(f"UPDATE things SET modified_at = '{FAR}', amount = '7' WHERE id = '1'")
+    source.insert("things", ("4", "4", EARLY))
+    box = box_with(new_box, tmp_path, "flag", merge, future=policy)
+    first = box.both("things", 0, {"BOX_URL": source.url}).counts
+    assert (first.quarantined, first.rejected) == {
+        "flag": (2, 0),
+        "exclude": (1, 1),
+        "default": (1, 0),
+    }[policy]
+    reasons = sorted(row["reasons"] for row in box.quarantined("things"))
+    missing = "modified_at is missing"
+    assert reasons == (["modified_at is in the future", missing] if policy == "flag" else [missing])
+    assert (1 in {row["id"] for row in box.live("things")}) == (policy == "default")
+    source.execute(
+        "UPDATE things SET amount = '8', modified_at = ? WHERE id = '1'",
+        [[source.local(hour_at(1) + HOUR / 2)]],
+    )
+    source.set_clock(1)
+    box.both("things", 1, {"BOX_URL": source.url})
+    box.silver("things", 0)
+    current = [row for row in box.live("things") if row.get("is_current", True)]
+    assert {row["id"]: row["amount"] for row in current} == {1: 8, 2: 2, 4: 4}
+
+
+def test_the_buffer_is_the_leeway_of_a_clock(
+    new_box: Opener, tmp_path: Path, source: Database
+) -> None:
+    """A row within the buffer beyond the clock is no row from the future."""
+    source.insert("things", ("7", "7", source.local(hour_at(1) + 59 * SECOND)))
+    source.insert("things", ("8", "8", source.local(hour_at(1) + 61 * SECOND)))
+    box = box_with(new_box, tmp_path, "exclude", "upsert")
+    box.both("things", 0, {"BOX_URL": source.url})
+    assert [row["id"] for row in box.live("things")] == [1, 2, 7]
+    assert [row["reasons"] for row in box.quarantined("things")] == ["modified_at is in the future"]
 
 
 def test_ties_at_the_boundary_are_neither_lost_nor_doubled(
