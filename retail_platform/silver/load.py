@@ -388,7 +388,7 @@ class SilverLoader:
         if others and self._dates_rows:
             # A read in between parts or joins runs of equal content that other hours brought.
             read = self._observed(received, [*others, hour])
-            apply_observed(self.lakehouse, self.table, read, batch)
+            apply_observed(self.lakehouse, self.table, read, batch, hour=hour)
             return 0
         swept = missing.count() if missing is not None else 0
         if counts.applied or swept:

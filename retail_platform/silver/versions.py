@@ -104,7 +104,12 @@ def apply_rebuilt(
 
 
 def apply_observed(
-    lakehouse: Lakehouse, table: Table, observations: DataFrame, batch: DataFrame
+    lakehouse: Lakehouse,
+    table: Table,
+    observations: DataFrame,
+    batch: DataFrame,
+    *,
+    hour: datetime,
 ) -> Commit:
     """Replaces the chains of a batch's keys by those that all partial reads give together.
 
@@ -113,6 +118,7 @@ def apply_observed(
         table: The table's metadata.
         observations: Standardised rows of all processed hours and this one.
         batch: Classified, materialised batch, whose keys count.
+        hour: The hour at hand, which the changed versions are marked with.
     """
     key = list(table.row.key)
     touched = batch.where("_good").select(*key).distinct()
@@ -121,9 +127,7 @@ def apply_observed(
         name for name in silver_schema(table).names if name not in ("valid_to", "is_current")
     ]
     versions = observed_versions(observations.join(touched, key, "left_semi"), key)
-    return _merge(
-        lakehouse, table, chained(versions.select(*columns), key), stored, _hour_of(batch)
-    )
+    return _merge(lakehouse, table, chained(versions.select(*columns), key), stored, hour)
 
 
 def _with_stored_ends(applied: DataFrame, stored: DataFrame, identity: Sequence[str]) -> DataFrame:
