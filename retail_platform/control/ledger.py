@@ -44,6 +44,8 @@ class Ledger:
         run_id: str,
         engine: str,
         window: Window | None,
+        reprocess: bool = False,
+        reason: str | None = None,
     ) -> int:
         """Open a load: a RUNNING row whose attempt is one more than the last one's.
 
@@ -85,6 +87,8 @@ class Ledger:
                     initial=window.initial if window else False,
                     status=Status.RUNNING,
                     started_at=now,
+                    reprocess=reprocess,
+                    reason=reason,
                 )
                 return connection.execute(opened.returning(loads.c.id)).scalar_one()
         except IntegrityError as error:

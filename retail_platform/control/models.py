@@ -202,6 +202,8 @@ quarantine_decisions = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("person", sa.String(200), nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("contract_version", sa.String(50)),
+    sa.Column("load_id", sa.BigInteger),
     sa.CheckConstraint("decision IN ('REPLAYED', 'DISCARDED')", name="decision"),
     sa.Index(None, "entity", "row_hash"),
 )

@@ -6,6 +6,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from retail_platform.control.database import open_control
+from retail_platform.control.decisions import QuarantineDecisions
 from retail_platform.control.files import FileRegistry
 from retail_platform.control.ledger import Ledger
 from retail_platform.settings import Settings
@@ -39,3 +40,8 @@ class ControlResource(dg.ConfigurableResource):
     def files(self) -> FileRegistry:
         """The registry of files that were taken in."""
         return FileRegistry(self.engine)
+
+    @cached_property
+    def decisions(self) -> QuarantineDecisions:
+        """Decisions on quarantined rows."""
+        return QuarantineDecisions(self.engine)

@@ -63,7 +63,7 @@ class Lakehouse:
 
     def location(self, layer: Layer, name: str) -> str:
         """Where a table lives."""
-        return f"{self.root}/{layer}/{name}"
+        return table_location(self.root, layer, name)
 
     def exists(self, layer: Layer, name: str) -> bool:
         """Whether the table has a Delta log."""
@@ -266,6 +266,11 @@ class Lakehouse:
             DeltaTable(location).delete()
         else:
             shutil.rmtree(location)
+
+
+def table_location(root: str, layer: Layer, name: str) -> str:
+    """Where a table of the lake below ``root`` lives."""
+    return f"{root}/{layer}/{name}"
 
 
 def one_row(frame: DataFrame) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """The quarantine tables: refused rows with all their reasons, one table per Silver entity.
 
 A refused row is kept once, by the hash of the row as received, with the first and the last time
-that it was read. Its payload leaves personal columns out; Bronze has the whole row.
+that it was read. Its payload leaves personal columns out; Bronze has the whole row. A row that a
+later load or a replay lets in stays here as accepted; refused again, it is open again. What people
+decide about rows is in the control database (``control/decisions``), who reads them in
+``quarantined``.
 """
 
 import pyarrow as pa
@@ -10,6 +13,7 @@ from pyspark.sql.connect import functions as f
 
 from retail_platform.lakehouse.tables import Commit, Lakehouse
 from retail_platform.metadata.loader import Table
+from retail_platform.quality.reasons import rule_sql
 from retail_platform.silver.casting import sql_text
 
 TIMESTAMP = pa.timestamp("us", "UTC")
@@ -24,16 +28,20 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("first_seen", TIMESTAMP),
         pa.field("last_seen", TIMESTAMP),
         pa.field("run_id", pa.string()),
+        pa.field("reason_list", pa.string()),
+        pa.field("accepted_run", pa.string()),
     ]
 )
+"""``reasons`` is text for people, ``reason_list`` the same as a JSON array. ``run_id`` is the run
+that refused the row last, ``accepted_run`` the one that let it in; NULL while it is refused."""
 
 
 def reasons_of(batch: DataFrame) -> dict[str, int]:
-    """Counts the reasons of a classified batch, most frequent first."""
+    """Counts the quarantined rows of a classified batch by rule, most frequent first."""
     rows = (
         batch.where("_class = 'quarantined'")
-        .select(f.explode("_reasons").alias("reason"))
-        .groupBy("reason")
+        .select(f.explode("_reasons").alias("_reason"))
+        .groupBy(f.expr(rule_sql("_reason")).alias("reason"))
         .agg(f.count(f.lit(1)).alias("rows"))
         .orderBy(f.col("rows").desc(), f.col("reason"))
         .limit(20)
@@ -50,6 +58,7 @@ def keep(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> C
         .agg(
             f.min("_hour").alias("hour"),
             f.first(f.expr("array_join(_reasons, '; ')")).alias("reasons"),
+            f.first(f.expr("to_json(_reasons)")).alias("reason_list"),
             f.first("_payload").alias("payload"),
             f.min("_place").alias("place"),
             f.min("_extracted_at").alias("first_seen"),
@@ -65,15 +74,18 @@ def keep(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> C
             "first_seen",
             "last_seen",
             f"{sql_text(run_id)} as run_id",
+            "reason_list",
+            "cast(null as string) as accepted_run",
         )
     )
     seen = (
         "AND (s.first_seen < t.first_seen OR s.last_seen > t.last_seen "
-        "OR s.contract_version <> t.contract_version) THEN UPDATE SET "
+        "OR s.contract_version <> t.contract_version OR s.reasons <> t.reasons "
+        "OR t.accepted_run IS NOT NULL) THEN UPDATE SET "
         "first_seen = least(s.first_seen, t.first_seen), "
         "last_seen = greatest(s.last_seen, t.last_seen), "
-        "hour = least(s.hour, t.hour), reasons = s.reasons, "
-        "contract_version = s.contract_version, run_id = s.run_id"
+        "hour = least(s.hour, t.hour), reasons = s.reasons, reason_list = s.reason_list, "
+        "contract_version = s.contract_version, run_id = s.run_id, accepted_run = NULL"
     )
     return lakehouse.merge(
         "quarantine",
@@ -83,3 +95,31 @@ def keep(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> C
         matched=[seen],
         insert=QUARANTINE_SCHEMA.names,
     )
+
+
+def accept(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> Commit:
+    """Marks the refused rows that a classified, committed batch has let in.
+
+    A row of the batch whose content was refused earlier and is not refused now is in force, or
+    lost to a newer one: either way nobody has to look at it any more.
+    """
+    version = lakehouse.version("quarantine", table.entity)
+    if lakehouse.row_count("quarantine", table.entity) == 0:
+        return Commit(version_before=version, version=version)
+    refused = lakehouse.read("quarantine", table.entity).where("accepted_run is null")
+    let_in = (
+        batch.where("_class <> 'quarantined'")
+        .select(f.col("_row_hash").alias("row_hash"))
+        .distinct()
+        .join(refused.select("row_hash"), "row_hash", "left_semi")
+    )
+    with lakehouse.staged(let_in) as rows:
+        if rows.count() == 0:
+            return Commit(version_before=version, version=version)
+        return lakehouse.merge(
+            "quarantine",
+            table.entity,
+            rows,
+            on=["row_hash"],
+            matched=[f"THEN UPDATE SET accepted_run = {sql_text(run_id)}"],
+        )

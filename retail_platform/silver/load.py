@@ -1,7 +1,8 @@
 """One Silver load: a Bronze hour is standardised, classified, judged and only then committed.
 
-The steps in order, so that a killed process may be repeated: quarantine, merge, sweep, inferred
-members, ledger. Each is idempotent; the ledger says SUCCESS only after all of them.
+The steps in order, so that a killed process may be repeated: quarantine, merge, sweep, rows let in
+after all, inferred members, ledger. Each is idempotent; the ledger says SUCCESS only after all of
+them.
 """
 
 from contextlib import ExitStack
@@ -162,6 +163,7 @@ class SilverLoader:
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             swept = self._commit(batch, counts, missing, hour, others, received, facts)
+            quarantine.accept(self.lakehouse, self.table, batch, self.run_id)
             inferred = self._infer(batch)
             verdicts += self._reference_verdicts(inferred)
             counts = Counts(
@@ -222,8 +224,8 @@ class SilverLoader:
         return [other for other in self.ledger.succeeded_hours(self.asset) if other != hour]
 
     def _bronze_hours(self, hours: list[datetime]) -> DataFrame:
-        listed = ", ".join(timestamp_literal(hour) for hour in hours)
-        return self.lakehouse.read("bronze", self.table.bronze).where(f"_hour in ({listed})")
+        bronze = self.lakehouse.read("bronze", self.table.bronze)
+        return bronze.where(f"_hour in ({_listed(hours)})")
 
     def _standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
         return standardise(self._bronze_hours(hours), received, self.table, pii_key=self.pii_key)
@@ -237,6 +239,10 @@ class SilverLoader:
     def _dates_rows(self) -> bool:
         watermark = self.table.row.watermark
         return watermark is not None and watermark.dates_rows
+
+    def _of_this_load(self, batch: DataFrame) -> DataFrame:
+        """The rows of the hour that this load is about: all of them, but in a replay."""
+        return batch
 
     def _classify(
         self, stack: ExitStack, received: pa.Schema, hour: datetime, others: list[datetime]
@@ -252,6 +258,7 @@ class SilverLoader:
             everything = self._observed(received, [*others, hour])
             observed = stack.enter_context(self.lakehouse.staged(everything))
             batch = observed.where(f"_hour = {timestamp_literal(hour)}")
+        batch = self._of_this_load(batch)
         identity = key
         if self.table.row.silver.merge == "scd2":
             batch = with_valid_from(batch, target, key, end_of_hour=hour + HOUR)
@@ -263,7 +270,7 @@ class SilverLoader:
             rivals = (
                 self._standardised(received, others)
                 if observed is None
-                else observed.where(f"_hour <> {timestamp_literal(hour)}")
+                else observed.where(f"_hour in ({_listed(others)})")
             )
             losers = self._superseded(batch, rivals)
             superseded = stack.enter_context(self.lakehouse.staged(losers))
@@ -416,3 +423,7 @@ class SilverLoader:
                 figures={"inferred": inferred},
             )
         ]
+
+
+def _listed(hours: list[datetime]) -> str:
+    return ", ".join(timestamp_literal(hour) for hour in hours)

@@ -12,6 +12,7 @@ from typing import Any
 
 from retail_platform.bronze.load import BronzeLoad, BronzeLoader
 from retail_platform.control.database import open_control
+from retail_platform.control.decisions import QuarantineDecisions
 from retail_platform.control.files import FileRegistry
 from retail_platform.control.ledger import Ledger
 from retail_platform.control.loads import LoadRow
@@ -21,8 +22,10 @@ from retail_platform.lakehouse.engine import open_engine
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Catalog
 from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
+from retail_platform.quality.quarantined import QuarantinedRow, quarantined_rows
 from retail_platform.settings import Engine
 from retail_platform.silver.load import SilverLoad, SilverLoader
+from retail_platform.silver.replay import QuarantineReplay, Replay
 from retail_platform.silver.standardise import silver_schema
 
 PII_KEY = "a key that only the tests know"
@@ -51,6 +54,7 @@ class Box:
         self.control = open_control(control_url)
         self.ledger = Ledger(self.control)
         self.files = FileRegistry(self.control)
+        self.decisions = QuarantineDecisions(self.control)
         for table in catalog.tables:
             lakehouse.ensure("silver", table.entity, silver_schema(table))
             lakehouse.register("silver", table.entity)
@@ -88,6 +92,22 @@ class Box:
             run_id="run",
             engine="embedded",
         )
+
+    def replay(self, entity: str, **chosen: Any) -> Replay:
+        """Replays open quarantined rows of a table; all of them unless ``chosen`` says which."""
+        return QuarantineReplay(
+            catalog=self.catalog,
+            table=self.catalog.by_entity[entity],
+            lakehouse=self.lake,
+            ledger=self.ledger,
+            pii_key=PII_KEY,
+            run_id="replay",
+            engine="embedded",
+        ).replay(self.decisions, person="Ada", because="the rule was wrong", **chosen)
+
+    def refused(self, entity: str, **chosen: Any) -> list[QuarantinedRow]:
+        """Rows of the quarantine as people see them."""
+        return quarantined_rows(self.lake.root, entity, self.decisions, **chosen)
 
     def both(self, entity: str, number: int, environ: Mapping[str, str]) -> SilverLoad:
         """Loads one hour into Bronze and Silver."""

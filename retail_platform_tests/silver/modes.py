@@ -23,7 +23,9 @@ def _plain(table: str, load: str, merge: str) -> Tree:
     }
 
 
-def modes_catalog(folder: Path) -> Catalog:
+def modes_catalog(
+    folder: Path, *, rules: dict[str, str] = RULES, version: str = "1.0.0"
+) -> Catalog:
     """Writes and loads the catalog.
 
     Its tables: ``contacts`` (incremental, upsert), ``prices`` (incremental, scd2), ``shelf``
@@ -56,20 +58,21 @@ def modes_catalog(folder: Path) -> Catalog:
     }
     landing = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
     contracts = [
-        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=RULES)
+        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=rules)
         for name in ("contacts", "prices", "shelf", "regions")
     ]
     contracts += [
-        contract("guests", SEEN, ["id"], required=["amount"], rules=RULES),
-        contract("spend", SPEND, ["day", "campaign"], required=["amount"], rules=RULES),
+        contract("guests", SEEN, ["id"], required=["amount"], rules=rules),
+        contract("spend", SPEND, ["day", "campaign"], required=["amount"], rules=rules),
         contract(
             "receipts",
             RECEIPTS,
             ["file_path", "line_number"],
             required=["amount"],
-            rules=RULES,
+            rules=rules,
         ),
     ]
+    contracts = [tree | {"version": version} for tree in contracts]
     sources = [
         sql_source("box", tables),
         {"source": "tills", "connection": landing, "tables": [receipts]},
