@@ -14,13 +14,14 @@ from retail_platform.metadata.loader import Catalog
 from retail_platform.quality.quarantined import RowStatus, counts_by_rule, discard
 from retail_platform_tests.platform.box import Box, Row, hour_at, open_box
 from retail_platform_tests.platform.sources import ArrowReader
-from retail_platform_tests.silver.modes import PLAIN, SPEND, modes_catalog
+from retail_platform_tests.silver.modes import PLAIN, SEEN, SPEND, modes_catalog
 from retail_platform_tests.silver.test_any_order import (
     FEW,
     History,
     file_reads,
     partial_reads,
     slice_reads,
+    undated_reads,
     whole_reads,
 )
 
@@ -47,7 +48,8 @@ def _only(catalog: Catalog, entity: str) -> Catalog:
 def _replayed_like_loaded(
     strict: Catalog, wide: Catalog, entity: str, address: str, history: History
 ) -> None:
-    names = {"spend": list(SPEND), "receipts": ["_file", "_line", "amount"]}.get(entity, NAMES)
+    columns = {"spend": SPEND, "guests": SEEN}.get(entity, PLAIN)
+    names = ["_file", "_line", "amount"] if entity == "receipts" else list(columns)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with open_box(home / "a", _only(strict, entity), address) as box:
@@ -88,6 +90,14 @@ def test_replays_into_versions(
     strict: Catalog, wide: Catalog, engine_address: str, history: History
 ) -> None:
     _replayed_like_loaded(strict, wide, "prices", engine_address, history)
+
+
+@TWO
+@given(history=undated_reads())
+def test_replays_into_versions_dated_by_the_clock(
+    strict: Catalog, wide: Catalog, engine_address: str, history: History
+) -> None:
+    _replayed_like_loaded(strict, wide, "guests", engine_address, history)
 
 
 @TWO
