@@ -8,7 +8,7 @@ from retail_platform.bronze.load import BronzeLoad, BronzeLoader
 from retail_platform.control.resource import ControlResource
 from retail_platform.extract.opening import open_reader
 from retail_platform.lakehouse.resource import LakehouseResource
-from retail_platform.lakehouse.tables import timestamp_literal
+from retail_platform.lakehouse.tables import fetched, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.partitions import hour_of
 from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
@@ -68,11 +68,10 @@ def build_bronze_asset(
             "summary": dg.MetadataValue.text(_summary(load)),
         }
         if load.version is not None:
-            rows = (
+            rows = fetched(
                 lakehouse.lake.read("bronze", table.bronze)
                 .where(f"_hour = {timestamp_literal(hour)}")
                 .limit(PREVIEW_ROWS)
-                .toArrow()
             )
             metadata["preview"] = preview(rows, _hidden_columns(table, rows.column_names))
             metadata["delta_version"] = dg.MetadataValue.int(load.version)

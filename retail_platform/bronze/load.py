@@ -25,7 +25,7 @@ from retail_platform.extract.batches import original_failure
 from retail_platform.extract.reader import SourceReader
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
-from retail_platform.lakehouse.tables import Lakehouse, timestamp_literal
+from retail_platform.lakehouse.tables import Lakehouse, fetched, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.partitions import key_of, latest_closed_hour
 
@@ -190,14 +190,14 @@ class BronzeLoader:
 
     def _stored_hashes(self, hour: datetime) -> pa.Array:
         rows = self._stored(hour).select("_row_hash")
-        return rows.toArrow().column("_row_hash").combine_chunks().cast(pa.string())
+        return fetched(rows).column("_row_hash").combine_chunks().cast(pa.string())
 
     def _last_read(self, hour: datetime) -> set[str]:
         """Row hashes of the newest read of an hour."""
         stored = self._stored(hour)
         last = stored.agg(f.max("_extracted_at").alias("_last"))
         newest = stored.join(last, f.col("_extracted_at") == f.col("_last"), "left_semi")
-        return set(newest.select("_row_hash").toArrow().column("_row_hash").to_pylist())
+        return set(fetched(newest.select("_row_hash")).column("_row_hash").to_pylist())
 
     def _stored(self, hour: datetime) -> DataFrame:
         rows = self.lakehouse.read("bronze", self.table.bronze)

@@ -37,6 +37,7 @@ class LakehouseResource(dg.ConfigurableResource):
     engine_url: str = ""
 
     _session: EngineSession | None = PrivateAttr(default=None)
+    _lake: Lakehouse | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, settings: Settings) -> "LakehouseResource":
@@ -62,12 +63,13 @@ class LakehouseResource(dg.ConfigurableResource):
         """The same outside of Dagster."""
         with open_engine(Engine(self.engine), self.engine_url or None) as session:
             self._session = session
+            self._lake = Lakehouse(session.spark, self.lake_url)
             self.lake.remove_abandoned_staging(older_than=ABANDONED_AFTER)
             self.refresh_catalog()
             try:
                 yield self
             finally:
-                self._session = None
+                self._session = self._lake = None
 
     def refresh_catalog(self) -> None:
         """Creates missing Silver tables and registers every table that exists."""
@@ -85,13 +87,15 @@ class LakehouseResource(dg.ConfigurableResource):
     def session(self) -> EngineSession:
         """The open session."""
         if self._session is None:
-            raise RuntimeError("the lakehouse is not open: use it inside a run or `opened()`")
+            raise _not_open()
         return self._session
 
     @property
     def lake(self) -> Lakehouse:
         """Tables of the lake through the open session."""
-        return Lakehouse(self.session.spark, self.lake_url)
+        if self._lake is None:
+            raise _not_open()
+        return self._lake
 
     @property
     def remote_url(self) -> str:
@@ -102,3 +106,7 @@ class LakehouseResource(dg.ConfigurableResource):
     def gold_root(self) -> str:
         """Location of the Gold tables."""
         return f"{self.lake_url}/gold"
+
+
+def _not_open() -> RuntimeError:
+    return RuntimeError("the lakehouse is not open: use it inside a run or `opened()`")

@@ -8,6 +8,7 @@ from retail_platform.automation import late_data_condition
 from retail_platform.bronze.assets import bronze_key
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
+from retail_platform.lakehouse.tables import fetched
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.partitions import hour_of
@@ -79,7 +80,7 @@ def build_silver_asset(
         context.log.info(f"silver.{table.entity}: {_summary(load)}")
         for verdict in load.verdicts or _nothing_read(table):
             yield _check_result(verdict, key)
-        rows = lakehouse.lake.read("silver", table.entity).limit(PREVIEW_ROWS).toArrow()
+        rows = fetched(lakehouse.lake.read("silver", table.entity).limit(PREVIEW_ROWS))
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={

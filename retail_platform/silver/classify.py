@@ -21,6 +21,7 @@ from pyspark.sql.connect.window import Window
 
 CLASS = "_class"
 CLASSES = ("quarantined", "rejected", "duplicate", "stale", "unchanged", "applied")
+STORED = ("watermark", "extracted_at", "row_hash", "deleted", "inferred")
 EARLIEST = "timestamp'1900-01-01 00:00:00'"
 
 
@@ -68,11 +69,7 @@ def classified(
     """
     stored = target.selectExpr(
         *[f"`{column}` as `_t_{column}`" for column in key],
-        "_watermark as _t_watermark",
-        "_extracted_at as _t_extracted_at",
-        "_row_hash as _t_row_hash",
-        "_deleted as _t_deleted",
-        "_inferred as _t_inferred",
+        *[f"_{name} as _t_{name}" for name in STORED],
         "true as _t_here",
     )
     same = [f.col(f"`{column}`") == f.col(f"`_t_{column}`") for column in key]
@@ -95,7 +92,11 @@ def classified(
         when {newer} then 'applied'
         when _t_row_hash = _row_hash and _t_extracted_at = _extracted_at then 'unchanged'
         else 'stale' end"""
-    return joined.selectExpr(*[f"`{name}`" for name in batch.columns], f"{decision} as {CLASS}")
+    # Named by what goes: asking the engine which columns stay costs a round trip of its own.
+    joined = joined.withColumn(CLASS, f.expr(decision))
+    return joined.drop(
+        "_rank", "_s_row_hash", "_s_here", *[f"_t_{name}" for name in (*key, *STORED, "here")]
+    )
 
 
 def superseded_rows(batch: DataFrame, others: DataFrame, key: Sequence[str]) -> DataFrame:

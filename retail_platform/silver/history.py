@@ -63,15 +63,20 @@ def with_valid_from(
     return (
         batch.join(ends, swept, "left")
         .join(moved, again, "left")
-        .selectExpr(
-            *[f"`{name}`" for name in batch.columns],
-            f"""case
+        .withColumn(
+            "valid_from",
+            f.expr(
+                f"""case
                 when _watermark <= _was_closed_at and _extracted_at > _was_closed_at
                 then {timestamp_literal(end_of_hour)}
                 when _was_closed_at is null and _moved_to > _last_end then _moved_to
-                else _watermark end as valid_from""",
-            "cast(null as timestamp) as _closed_at",
+                else _watermark end"""
+            ),
         )
+        .withColumn("_closed_at", f.expr("cast(null as timestamp)"))
+        # Named by what goes: asking the engine which columns stay costs a round trip of its own.
+        .drop("_was_closed_at", "_last_end", "_m_watermark", "_m_row_hash", "_moved_to")
+        .drop(*[f"_{side}_{column}" for side in "cm" for column in key])
     )
 
 

@@ -15,7 +15,9 @@ from retail_platform.silver.classify import EARLIEST
 from retail_platform.silver.standardise import silver_schema
 
 
-def add_inferred_members(lakehouse: Lakehouse, parent: Table, column: str, batch: DataFrame) -> int:
+def add_inferred_members(
+    lakehouse: Lakehouse, parent: Table, column: str, batch: DataFrame, *, rows: int | None = None
+) -> int:
     """Adds the members that ``column`` of a batch refers to and the parent table lacks.
 
     Args:
@@ -23,22 +25,23 @@ def add_inferred_members(lakehouse: Lakehouse, parent: Table, column: str, batch
         parent: Metadata of the table that is referred to; its key has one column.
         column: Referring column.
         batch: Materialised rows whose references count, with ``_hour``.
+        rows: A number that the rows of ``batch`` do not exceed, where one is known.
 
     Returns:
         Number of members added.
     """
     key = parent.row.key[0]
-    stored = lakehouse.read("silver", parent.entity).selectExpr(f"`{key}` as _known").distinct()
+    stored = lakehouse.read("silver", parent.entity).selectExpr(f"`{key}` as _known")
     referred = batch.where(f"`{column}` is not null").groupBy(f.col(column).alias("_member"))
     unknown = referred.agg(f.min("_hour").alias("_hour")).join(
         stored, f.col("_member") == f.col("_known"), "left_anti"
     )
     schema = silver_schema(parent)
     members = unknown.selectExpr(*[_value(field, key) for field in schema])
-    with lakehouse.staged(members) as rows:
-        if rows.count() == 0:
+    with lakehouse.staged(members, rows=rows) as added:
+        if added.count() == 0:
             return 0
-        commit = lakehouse.merge("silver", parent.entity, rows, on=[key], insert=schema.names)
+        commit = lakehouse.merge("silver", parent.entity, added, on=[key], insert=schema.names)
     return commit.inserted
 
 

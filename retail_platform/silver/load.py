@@ -31,6 +31,7 @@ from retail_platform.quality.verdicts import (
     with_approvals,
 )
 from retail_platform.silver.classify import (
+    CLASSES,
     classified,
     missing_from,
     read_again_later,
@@ -139,8 +140,8 @@ class SilverLoader:
         received = self.lakehouse.schema("bronze", self.table.bronze)
         others = self._other_hours(hour, facts)
         with ExitStack() as stack:
-            batch = self._classify(stack, received, hour, others)
-            counts = self._count(batch, facts.rows)
+            batch = self._classify(stack, received, hour, others, facts.rows)
+            counts, watermark_max = self._tally(batch, facts.rows)
             reasons = quarantine.reasons_of(batch) if counts.quarantined else {}
             whole = self.table.row.swept_by == ()
             verdicts = judge(
@@ -158,13 +159,18 @@ class SilverLoader:
             for approval in approvals.values():
                 self.ledger.approvals.use(approval, load_id)
             missing = self._missing(
-                batch, others, facts, received, emptied=ROW_COUNT in approvals and not facts.rows
+                stack,
+                batch,
+                others,
+                facts,
+                received,
+                emptied=ROW_COUNT in approvals and not facts.rows,
             )
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             swept = self._commit(batch, counts, missing, hour, others, received, facts)
             quarantine.accept(self.lakehouse, self.table, batch, self.run_id)
-            inferred = self._infer(batch)
+            inferred = self._infer(batch, facts.rows)
             verdicts += self._reference_verdicts(inferred)
             counts = Counts(
                 **{**counts.parts, "read": counts.read, "swept": swept, "inferred": inferred}
@@ -179,7 +185,7 @@ class SilverLoader:
                 target_version_after=version,
                 extracted_min=facts.extracted_min,
                 extracted_max=facts.extracted_max,
-                watermark_max=one_row(batch.agg(f.max("_watermark").alias("latest")))["latest"],
+                watermark_max=watermark_max,
             )
         return SilverLoad(counts=counts, verdicts=verdicts, version=version)
 
@@ -245,7 +251,12 @@ class SilverLoader:
         return batch
 
     def _classify(
-        self, stack: ExitStack, received: pa.Schema, hour: datetime, others: list[datetime]
+        self,
+        stack: ExitStack,
+        received: pa.Schema,
+        hour: datetime,
+        others: list[datetime],
+        rows: int,
     ) -> DataFrame:
         key = list(self.table.row.key)
         target = self.lakehouse.read("silver", self.table.entity)
@@ -266,17 +277,18 @@ class SilverLoader:
         superseded = None
         if others:
             # Materialised on its own: one plan over batch, table and history is too much for Sail.
-            batch = stack.enter_context(self.lakehouse.staged(batch))
+            batch = stack.enter_context(self.lakehouse.staged(batch, rows=rows))
             rivals = (
                 self._standardised(received, others)
                 if observed is None
                 else observed.where(f"_hour in ({_listed(others)})")
             )
             losers = self._superseded(batch, rivals)
-            superseded = stack.enter_context(self.lakehouse.staged(losers))
+            superseded = stack.enter_context(self.lakehouse.staged(losers, rows=rows))
         return stack.enter_context(
             self.lakehouse.staged(
-                classified(batch, target, identity, superseded, newest_read=self._newest_read)
+                classified(batch, target, identity, superseded, newest_read=self._newest_read),
+                rows=rows,
             )
         )
 
@@ -293,18 +305,16 @@ class SilverLoader:
             return superseded_rows(batch, others, key)
         return superseded_slices(batch, others, key, by)
 
-    def _count(self, batch: DataFrame, read: int) -> Counts:
-        rows = batch.groupBy("_class").agg(f.count(f.lit(1)).alias("rows")).collect()
-        by_class = {row["_class"]: row["rows"] for row in rows}
-        return Counts(
-            read=read,
-            rejected=by_class.get("rejected", 0),
-            quarantined=by_class.get("quarantined", 0),
-            duplicates=by_class.get("duplicate", 0),
-            stale=by_class.get("stale", 0),
-            unchanged=by_class.get("unchanged", 0),
-            applied=by_class.get("applied", 0),
+    def _tally(self, batch: DataFrame, read: int) -> tuple[Counts, datetime | None]:
+        """Rows by class, and the batch's greatest watermark."""
+        found = one_row(
+            batch.agg(
+                f.max("_watermark").alias("_latest"),
+                *[f.expr(f"count_if(_class = '{name}')").alias(name) for name in CLASSES],
+            )
         )
+        latest = found.pop("_latest")
+        return Counts(read=read, duplicates=found.pop("duplicate"), **found), latest
 
     def _keys(self, rows: DataFrame) -> int:
         return rows.select(*self.table.row.key).distinct().count()
@@ -326,6 +336,7 @@ class SilverLoader:
 
     def _missing(
         self,
+        stack: ExitStack,
         batch: DataFrame,
         others: list[datetime],
         facts: Facts,
@@ -351,7 +362,9 @@ class SilverLoader:
         if others:
             later = read_again_later(batch, self._standardised(received, others), key, by)
             missing = missing.join(later, list(key), "left_anti")
-        return missing
+        stored = self.lakehouse.row_count("silver", self.table.entity)
+        missing = stack.enter_context(self.lakehouse.staged(missing, rows=stored))
+        return missing if missing.count() else None
 
     def _read_after(self, facts: Facts) -> bool:
         latest, own = self.ledger.max_extracted(self.asset), facts.extracted_max
@@ -399,14 +412,20 @@ class SilverLoader:
             return 0
         swept = missing.count() if missing is not None else 0
         if counts.applied or swept:
-            apply_versions(self.lakehouse, self.table, batch, missing=missing, hour=hour)
+            apply_versions(
+                self.lakehouse, self.table, batch, missing=missing, hour=hour, rows=counts.read
+            )
         return swept
 
-    def _infer(self, batch: DataFrame) -> int:
+    def _infer(self, batch: DataFrame, rows: int) -> int:
         good = batch.where("_class in ('applied', 'unchanged')")
         return sum(
             add_inferred_members(
-                self.lakehouse, self.catalog.by_entity[reference.entity], reference.column, good
+                self.lakehouse,
+                self.catalog.by_entity[reference.entity],
+                reference.column,
+                good,
+                rows=rows,
             )
             for reference in self.table.row.references
         )

@@ -51,7 +51,7 @@ def sweep(
     Args:
         lakehouse: The lake.
         table: The table's metadata.
-        missing: Keys of those rows.
+        missing: Keys of those rows, materialised.
         hour: Hour of the read that lacks them, aware UTC.
         extracted_at: When it was read; rows that were read later stay. None: nothing was read.
     """
@@ -59,22 +59,18 @@ def sweep(
     gone = missing.withColumn("_hour", f.expr(timestamp_literal(hour))).withColumn(
         "_extracted_at", f.expr(read_at)
     )
-    with lakehouse.staged(gone) as keys:
-        if keys.count() == 0:
-            version = lakehouse.version("silver", table.entity)
-            return Commit(version_before=version, version=version)
-        return lakehouse.merge(
-            "silver",
-            table.entity,
-            keys,
-            on=table.row.key,
-            matched=[
-                (
-                    "AND s._extracted_at > t._extracted_at THEN UPDATE SET _deleted = true, "
-                    "_hour = s._hour, _extracted_at = s._extracted_at"
-                )
-            ],
-        )
+    return lakehouse.merge(
+        "silver",
+        table.entity,
+        gone,
+        on=table.row.key,
+        matched=[
+            (
+                "AND s._extracted_at > t._extracted_at THEN UPDATE SET _deleted = true, "
+                "_hour = s._hour, _extracted_at = s._extracted_at"
+            )
+        ],
+    )
 
 
 def mismatch(table: Table, commit: Commit, planned: str) -> PermanentFailure:

@@ -33,6 +33,7 @@ def apply_versions(
     *,
     missing: DataFrame | None,
     hour: datetime,
+    rows: int | None = None,
 ) -> Commit:
     """Adds the rows of class ``applied`` to the chains of their keys.
 
@@ -40,8 +41,10 @@ def apply_versions(
         lakehouse: The lake.
         table: The table's metadata.
         batch: Classified, materialised batch with ``valid_from`` and ``_closed_at``.
-        missing: Keys that a whole read did not bring: their current version ends with the hour.
+        missing: Keys that a whole read did not bring, materialised: their current version ends
+            with the hour.
         hour: Start of the batch's hour, aware UTC.
+        rows: A number that the rows of ``batch`` do not exceed, where one is known.
 
     Returns:
         The commit; versions closed by the sweep count among the updates.
@@ -73,7 +76,8 @@ def apply_versions(
         name for name in silver_schema(table).names if name not in ("valid_to", "is_current")
     ]
     versions = kept.select(*columns).unionByName(applied.select(*columns))
-    return _merge(lakehouse, table, chained(versions, key), chains, hour)
+    at_most = None if rows is None else rows + lakehouse.row_count("silver", table.entity)
+    return _merge(lakehouse, table, chained(versions, key), chains, hour, at_most)
 
 
 def apply_rebuilt(
@@ -141,13 +145,21 @@ def _with_stored_ends(applied: DataFrame, stored: DataFrame, identity: Sequence[
 
 
 def _merge(
-    lakehouse: Lakehouse, table: Table, wanted: DataFrame, stored: DataFrame, hour: datetime
+    lakehouse: Lakehouse,
+    table: Table,
+    wanted: DataFrame,
+    stored: DataFrame,
+    hour: datetime,
+    at_most: int | None = None,
 ) -> Commit:
     columns = silver_schema(table).names
     identity = [*table.row.key, IDENTITY]
     with (
-        lakehouse.staged(wanted.select(*columns)) as chains,
-        lakehouse.staged(_differences(chains, stored, columns, identity, hour)) as plan_rows,
+        lakehouse.staged(wanted.select(*columns), rows=at_most) as chains,
+        lakehouse.staged(
+            _differences(chains, stored, columns, identity, hour),
+            rows=None if at_most is None else 2 * at_most,
+        ) as plan_rows,
     ):
         plan = _plan(plan_rows)
         updates = ", ".join(f"`{column}` = s.`{column}`" for column in columns)
