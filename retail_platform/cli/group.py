@@ -11,6 +11,7 @@ COMMANDS = {
     "reconcile": "retail_platform.cli.reconcile:reconcile",
     "audit": "retail_platform.cli.audit:audit",
     "approve": "retail_platform.cli.approve:approve",
+    "onboard": "retail_platform.cli.onboard:onboard",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""
 

@@ -95,8 +95,8 @@ class _SqlReader:
         renamed = {target: source for source, target in table.row.columns.items()}
         watermark = table.row.watermark
         return self.source.read(
-            table=table.row.table,
-            columns=list(self.source.columns(table.row.table)),
+            table=table.row.name_in_source,
+            columns=list(self.source.columns(table.row.name_in_source)),
             casts={},
             watermark=(
                 renamed.get(watermark.column, watermark.column)

@@ -194,7 +194,8 @@ class TableRow(Frozen):
     """One table of one source.
 
     Attributes:
-        table: Name in the source.
+        table: Name of the table; ``<source>__<table>`` in Bronze.
+        source_name: Name in the database where it differs: other case, spaces, ``schema.name``.
         load: ``incremental`` reads by watermark, ``full`` and ``snapshot`` read the whole table,
             ``files`` reads the files of the hour, ``restated`` reads trailing days again.
         key: Silver columns that identify a row.
@@ -215,6 +216,7 @@ class TableRow(Frozen):
     load: Literal["incremental", "full", "snapshot", "files", "restated"]
     key: tuple[Name, ...] = Field(min_length=1)
     silver: SilverTarget
+    source_name: str | None = None
     watermark: Watermark | None = None
     columns: dict[str, Name] = Field(default_factory=dict)
     null_tokens: tuple[str, ...] = ()
@@ -238,6 +240,11 @@ class TableRow(Frozen):
         if self.silver.merge == "scd2" and self.silver.sweep:
             raise ValueError("merge: scd2 sweeps whole tables only; leave sweep out")
         return self
+
+    @property
+    def name_in_source(self) -> str:
+        """What the database calls the table, with its schema where it is not the default one."""
+        return self.source_name or self.table
 
     @property
     def swept_by(self) -> tuple[str, ...] | None:

@@ -1,0 +1,115 @@
+"""``onboard``: tables of a source become metadata."""
+
+import json
+import os
+import sys
+from typing import Literal
+
+import click
+
+
+@click.command()
+@click.argument("tables", nargs=-1, required=True, metavar="SOURCE.TABLE...")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the diff and write nothing.")
+@click.option("--update", is_flag=True, help="Add the columns that onboarded tables lack.")
+@click.option("--key", help="Source columns of the key, for one table without: COLUMN,COLUMN.")
+@click.option("--new-source", metavar="NAME", help="Create this source; needs the two below.")
+@click.option("--url-env", metavar="VARIABLE", help="Environment variable with its URL or folder.")
+@click.option("--timezone", metavar="ZONE", help="IANA zone of its naive timestamps.")
+@click.option(
+    "--kind",
+    type=click.Choice(["sql", "files"]),
+    default="sql",
+    show_default=True,
+    help="Kind of the new source.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; writes with --yes only.")
+def onboard(
+    tables: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    update: bool,
+    key: str | None,
+    new_source: str | None,
+    url_env: str | None,
+    timezone: str | None,
+    kind: Literal["sql", "files"],
+    as_json: bool,
+) -> None:
+    """Look into a source and write the row and the contract of its tables.
+
+    TABLE may hold wildcards ('sales.*', quoted) and a schema ('sales.dbo.Orders'). What was guessed
+    stands as a comment above the row. The catalog loads afterwards, or nothing is written. Exit
+    code 1 where a table had to be left out.
+    """
+    from retail_platform.cli.platform import Platform
+    from retail_platform.metadata.onboarding import NewSource
+    from retail_platform.metadata.onboarding import onboard as propose
+
+    created = None
+    if new_source is not None:
+        if not url_env or not timezone:
+            raise click.UsageError("--new-source needs --url-env VARIABLE and --timezone ZONE")
+        created = NewSource(name=new_source, kind=kind, variable=url_env, timezone=timezone)
+    elif url_env or timezone:
+        raise click.UsageError("--url-env and --timezone go with --new-source NAME")
+    onboarding = propose(
+        Platform.here().settings.catalog,
+        tables,
+        environ=os.environ,
+        key=[part.strip() for part in key.split(",")] if key else (),
+        update=update,
+        new_source=created,
+    )
+    if not as_json:
+        for outcome in onboarding.outcomes:
+            click.echo(f"{outcome.source}.{outcome.table}: {outcome.state}: {outcome.text}")
+        _show(onboarding.diff)
+    write = bool(onboarding.changes) and not dry_run
+    if write and not yes:
+        write = not as_json and click.confirm(f"Write {len(onboarding.changes)} files?")
+    if write:
+        onboarding.write()
+    if as_json:
+        _print_json(onboarding, written=write)
+    elif write:
+        click.echo(f"Wrote {len(onboarding.changes)} files in {onboarding.folder}.")
+    sys.exit(1 if any(outcome.state == "left out" for outcome in onboarding.outcomes) else 0)
+
+
+def _show(diff: str) -> None:
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    for line in diff.splitlines():
+        # click takes the colours out again where the output is no terminal.
+        bold = line.startswith(("+++", "---"))
+        click.secho(line, fg=None if bold else colours.get(line[:1]), bold=bold)
+
+
+def _print_json(onboarding: object, *, written: bool) -> None:
+    from retail_platform.metadata.onboarding import Onboarding
+
+    assert isinstance(onboarding, Onboarding)
+    tables = [
+        {
+            "source": outcome.source,
+            "table": outcome.table,
+            "state": outcome.state,
+            "text": outcome.text,
+            "entity": outcome.proposal.entity if outcome.proposal else None,
+            "row": outcome.proposal.row if outcome.state == "new" and outcome.proposal else None,
+            "columns": [
+                {"source": c.source, "name": c.name, "type": c.physical}
+                for c in (outcome.proposal.columns if outcome.proposal else ())
+            ],
+            "notes": list(outcome.proposal.notes) if outcome.proposal else [],
+        }
+        for outcome in onboarding.outcomes
+    ]
+    files = [change.path.relative_to(onboarding.folder).as_posix() for change in onboarding.changes]
+    click.echo(
+        json.dumps(
+            {"tables": tables, "files": files, "diff": onboarding.diff, "written": written},
+            indent=2,
+        )
+    )

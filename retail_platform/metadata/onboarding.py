@@ -1,0 +1,533 @@
+"""Onboarding: tables of a source become rows of its file and contracts, as one change of files.
+
+Belongs here: which tables are meant, which files change, and that the catalog loads with them.
+What is proposed for a table, and how a source is asked, is in the modules beside this one.
+"""
+
+import difflib
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal, Protocol
+
+import yaml
+
+from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.loader import Catalog, Table, load_catalog
+from retail_platform.metadata.models import Connection, FilesConnection, SqlConnection
+from retail_platform.metadata.onboarding_files import describe_files
+from retail_platform.metadata.onboarding_proposal import Column, Proposal, propose
+from retail_platform.metadata.onboarding_references import Parent, with_references
+from retail_platform.metadata.onboarding_sql import SqlDescriber
+from retail_platform.metadata.onboarding_tables import SourceTable
+from retail_platform.metadata.onboarding_text import (
+    contract_text,
+    source_text,
+    with_entries,
+    with_properties,
+    with_rows,
+)
+
+_SHOWN_NAMES = 40
+State = Literal["new", "exists", "updated", "left out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSource:
+    """A source that has no file yet.
+
+    Attributes:
+        name: Its name.
+        kind: ``sql`` or ``files``.
+        variable: Environment variable with the database's URL or the folder.
+        timezone: IANA zone of its naive timestamps.
+    """
+
+    name: str
+    kind: Literal["sql", "files"]
+    variable: str
+    timezone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What becomes of one table that was asked for.
+
+    Attributes:
+        source: Its source.
+        table: Its name in the source.
+        state: ``new``, ``exists`` (left alone), ``updated`` (new columns), or ``left out``.
+        text: For people: what was found, or why it is left out.
+        proposal: What would be written; None where nothing is.
+    """
+
+    source: str
+    table: str
+    state: State
+    text: str
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One file before and after; ``before`` is None for a new one."""
+
+    path: Path
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onboarding:
+    """A change of the catalog that is known to load.
+
+    Attributes:
+        folder: The catalog's folder.
+        outcomes: What becomes of each table.
+        changes: Files that would change.
+    """
+
+    folder: Path
+    outcomes: tuple[Outcome, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def diff(self) -> str:
+        """The changes as a unified diff."""
+        return "".join(
+            line
+            for change in self.changes
+            for line in difflib.unified_diff(
+                (change.before or "").splitlines(keepends=True),
+                change.after.splitlines(keepends=True),
+                "/dev/null" if change.before is None else f"a/{self._shown(change.path)}",
+                f"b/{self._shown(change.path)}",
+            )
+        )
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def write(self) -> None:
+        """Writes every file, or none.
+
+        Raises:
+            PermanentFailure: a file has changed since it was read, or cannot be written.
+        """
+        for change in self.changes:
+            found = change.path.read_text(encoding="utf-8") if change.path.exists() else None
+            if found != change.before:
+                raise PermanentFailure(
+                    f"{change.path.name}: changed while its diff was looked at; run onboard again"
+                )
+        partial: dict[Path, Path] = {}
+        try:
+            # Whole beside their places first: what can fail has failed before anything changes.
+            for change in self.changes:
+                change.path.parent.mkdir(parents=True, exist_ok=True)
+                beside = change.path.with_name(f".{change.path.name}.new")
+                beside.write_text(change.after, encoding="utf-8")
+                partial[beside] = change.path
+            for beside, path in partial.items():
+                beside.replace(path)
+        except OSError as error:
+            for beside in partial:
+                beside.unlink(missing_ok=True)
+            for change in self.changes:
+                _restore(change)
+            raise PermanentFailure(
+                f"{error.filename}: cannot be written ({error.strerror}); nothing was changed. "
+                "Set RETAIL_CATALOG to a folder that can be written."
+            ) from error
+
+
+class _Describer(Protocol):
+    def names(self) -> list[str]: ...
+
+    def views(self) -> set[str]: ...
+
+    def describe(self, names: Sequence[str]) -> list[SourceTable]: ...
+
+    def unique(self, table: str, columns: Sequence[str]) -> bool: ...
+
+
+class _Files:
+    """The tables of a landing folder, as those of a database are asked for."""
+
+    def __init__(self, root: Path, source: str) -> None:
+        self._tables = {table.name: table for table in describe_files(root, source)}
+
+    def names(self) -> list[str]:
+        return sorted(self._tables)
+
+    def views(self) -> set[str]:
+        return set()
+
+    def describe(self, names: Sequence[str]) -> list[SourceTable]:
+        return [self._tables[name] for name in names]
+
+    def unique(self, table: str, columns: Sequence[str]) -> bool:
+        raise AssertionError(f"{table}: files have file and line as their key, not {columns}")
+
+
+def onboard(
+    folder: Path,
+    patterns: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    key: Sequence[str] = (),
+    update: bool = False,
+    new_source: NewSource | None = None,
+) -> Onboarding:
+    """Proposes rows and contracts; writes nothing.
+
+    Args:
+        folder: The catalog's folder.
+        patterns: ``source.table``, ``source.schema.table`` or with wildcards; for a new source the
+            source's name may be left out.
+        environ: Where the sources' addresses are.
+        key: Source columns of the key, for a single table that has none.
+        update: Whether tables that exist get the columns that they lack.
+        new_source: The source that the tables belong to, where it has no file yet.
+
+    Raises:
+        PermanentFailure: a source or table does not exist, a kind of source is not supported, or
+            the catalog would not load with the proposal. The message names the cure.
+        TransientFailure: a source cannot be reached.
+    """
+    catalog = _present_catalog(folder)
+    if new_source is not None and new_source.name in catalog.sources:
+        raise PermanentFailure(f"source {new_source.name} is there already; leave --new-source out")
+    texts = _source_texts(folder)
+    outcomes: list[Outcome] = []
+    taken = {table.entity for table in catalog.tables} | _contract_names(folder)
+    changes: list[Change] = []
+    for source, asked in _by_source(patterns, new_source, catalog).items():
+        own = [table for table in catalog.tables if table.source == source]
+        describer = _describer(source, own, new_source, environ)
+        names = _names(source, asked, describer, own)
+        if key and len(names) != 1:
+            raise PermanentFailure(f"--key goes with one table, not with {len(names)}")
+        found = _propose(source, names, describer, own, taken, key, update=update)
+        outcomes += found
+        taken |= {outcome.proposal.entity for outcome in found if outcome.proposal}
+        path, before = texts.get(source, (folder / "sources" / f"{source}.yaml", None))
+        changes += _changes(folder, path, before, found, own, new_source)
+    onboarding = Onboarding(folder=folder, outcomes=tuple(outcomes), changes=tuple(changes))
+    _prove(onboarding)
+    return onboarding
+
+
+def _present_catalog(folder: Path) -> Catalog:
+    if not any((folder / "sources").glob("*.yaml")):
+        return Catalog(tables=())
+    return load_catalog(folder)
+
+
+def _source_texts(folder: Path) -> dict[str, tuple[Path, str]]:
+    texts = {}
+    for path in sorted((folder / "sources").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        texts[yaml.safe_load(text)["source"]] = (path, text)
+    return texts
+
+
+def _contract_names(folder: Path) -> set[str]:
+    return {path.stem for path in (folder / "contracts" / "silver").glob("*.yaml")}
+
+
+def _by_source(
+    patterns: Sequence[str], new_source: NewSource | None, catalog: Catalog
+) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for pattern in patterns:
+        plain = pattern.replace('"', "").replace("'", "").replace("`", "")
+        source, dot, table = plain.partition(".")
+        if new_source is not None:
+            table = table if dot and source == new_source.name else plain
+            source = new_source.name
+        elif not dot or source not in catalog.sources:
+            raise PermanentFailure(
+                f"{pattern!r} names no source of the catalog; expected SOURCE.TABLE with one of "
+                f"{', '.join(catalog.sources) or 'none yet'}. For a new one add --new-source NAME "
+                "--url-env VARIABLE --timezone ZONE."
+            )
+        found.setdefault(source, []).append(table)
+    return found
+
+
+def _describer(
+    source: str, own: Sequence[Table], new_source: NewSource | None, environ: Mapping[str, str]
+) -> _Describer:
+    connection: Connection | None = own[0].connection if own else None
+    if isinstance(connection, SqlConnection):
+        return SqlDescriber(_value(source, connection.url.env, environ), source)
+    if isinstance(connection, FilesConnection):
+        return _Files(Path(_value(source, connection.root.env, environ)), source)
+    if connection is None and new_source is not None:
+        value = _value(source, new_source.variable, environ)
+        sql = new_source.kind == "sql"
+        return SqlDescriber(value, source) if sql else _Files(Path(value), source)
+    kind = connection.kind if connection is not None else "unknown"
+    raise PermanentFailure(
+        f"source {source} is of kind {kind}: onboard looks into SQL databases and landing folders "
+        "only. The tables of an API are fixed by its reader: write the row into "
+        f"sources/{source}.yaml and the contract with the reader's columns, after the example of "
+        "the rows that are there."
+    )
+
+
+def _value(source: str, variable: str, environ: Mapping[str, str]) -> str:
+    if not environ.get(variable):
+        raise PermanentFailure(
+            f"source {source} needs the environment variable {variable}, which is not set; set it "
+            "to the address of the source"
+        )
+    return environ[variable]
+
+
+def _names(
+    source: str, asked: Sequence[str], describer: _Describer, own: Sequence[Table]
+) -> list[str]:
+    existing = describer.names()
+    clocks = " ".join(
+        t.connection.clock_query or "" for t in own if isinstance(t.connection, SqlConnection)
+    ).split()
+    hidden = describer.views() | {name for name in existing if name in clocks}
+    found: dict[str, None] = {}
+    for pattern in asked:
+        matching = _matching(pattern, existing, hidden)
+        if not matching:
+            shown = ", ".join(existing[:_SHOWN_NAMES]) + (
+                f" and {len(existing) - _SHOWN_NAMES} more" if len(existing) > _SHOWN_NAMES else ""
+            )
+            raise PermanentFailure(
+                f"source {source} has no table {pattern}; it has: {shown or 'none'}. Quote "
+                "wildcards, so that the shell does not put file names in their place."
+            )
+        found |= dict.fromkeys(matching)
+    return list(found)
+
+
+def _matching(pattern: str, existing: Sequence[str], hidden: Collection[str]) -> list[str]:
+    if pattern in existing:
+        return [pattern]
+    lowered = pattern.lower()
+    same = [name for name in existing if name.lower() == lowered]
+    if same or not any(sign in pattern for sign in "*?["):
+        return same
+    # A star does not cross the dot: tables of other schemas are asked for by schema.
+    return [
+        name
+        for name in existing
+        if name.count(".") == pattern.count(".")
+        and name not in hidden
+        and fnmatchcase(name.lower(), lowered)
+    ]
+
+
+def _propose(
+    source: str,
+    names: Sequence[str],
+    describer: _Describer,
+    own: Sequence[Table],
+    taken: Collection[str],
+    key: Sequence[str],
+    *,
+    update: bool,
+) -> list[Outcome]:
+    by_name = {_source_name(table).lower(): table for table in own}
+    wanted = [name for name in names if update or name.lower() not in by_name]
+    outcomes = {
+        name: _exists(source, name, by_name[name.lower()]) for name in names if name not in wanted
+    }
+    proposals: list[Proposal] = []
+    used = set(taken)
+    tables = {table.row.table for table in own}
+    for described in describer.describe(wanted):
+        table = by_name.get(described.name.lower())
+        if table is not None:
+            outcomes[described.name] = _updated(source, described, table)
+            continue
+
+        def unique(columns: Sequence[str], name: str = described.name) -> bool:
+            return describer.unique(name, columns)
+
+        try:
+            proposal = propose(
+                described,
+                source=source,
+                taken=used,
+                tables=tables,
+                key=key,
+                is_unique_in_source=unique,
+            )
+        except PermanentFailure as failure:
+            outcomes[described.name] = Outcome(
+                source=source, table=described.name, state="left out", text=str(failure)
+            )
+        else:
+            proposals.append(proposal)
+            used.add(proposal.entity)
+            tables.add(str(proposal.row["table"]))
+    known = {_source_name(table): _parent(table) for table in own}
+    for proposal in with_references(proposals, known):
+        outcomes[proposal.table.name] = Outcome(
+            source=source,
+            table=proposal.table.name,
+            state="new",
+            text=f"{proposal.row['load']}, key {', '.join(proposal.key)}",
+            proposal=proposal,
+        )
+    return [outcomes[name] for name in names]
+
+
+def _source_name(table: Table) -> str:
+    return table.row.name_in_source
+
+
+def _parent(table: Table) -> Parent:
+    spelled = {target: source for source, target in table.row.columns.items()}
+    return Parent(
+        table=table.row.table,
+        entity=table.entity,
+        key=tuple(spelled.get(name, name) for name in table.row.key),
+        parents=table.parents,
+    )
+
+
+def _exists(source: str, name: str, table: Table) -> Outcome:
+    return Outcome(
+        source=source,
+        table=name,
+        state="exists",
+        text=f"fills {table.entity} already and is left alone; --update adds columns that it lacks",
+    )
+
+
+def _updated(source: str, described: SourceTable, table: Table) -> Outcome:
+    """The table's new columns; never required, for rows of earlier hours do not have them."""
+    spelled = {target: name for name, target in table.row.columns.items()}
+    key = [spelled.get(name, name) for name in table.row.key]
+    known = {spelled.get(column.name, column.name).lower() for column in table.contract.columns}
+    whole = propose(
+        described,
+        source=source,
+        taken=(),
+        tables=(),
+        key=[] if described.path else key,
+        is_unique_in_source=lambda _: True,
+    )
+    names = {column.name for column in table.contract.columns}
+    added: list[Column] = []
+    for column in whole.columns:
+        if column.source.lower() not in known:
+            name = column.name
+            while name in names:
+                name = f"{name}_2"
+            names.add(name)
+            added.append(replace(column, name=name, required=False))
+    if not added:
+        return Outcome(
+            source=source, table=described.name, state="exists", text="has no new columns"
+        )
+    return Outcome(
+        source=source,
+        table=described.name,
+        state="updated",
+        text=f"new columns {', '.join(column.name for column in added)}",
+        proposal=replace(whole, entity=table.entity, columns=tuple(added)),
+    )
+
+
+def _changes(
+    folder: Path,
+    path: Path,
+    before: str | None,
+    outcomes: Sequence[Outcome],
+    own: Sequence[Table],
+    new_source: NewSource | None,
+) -> Iterator[Change]:
+    new = [o.proposal for o in outcomes if o.state == "new" and o.proposal]
+    updated = [o.proposal for o in outcomes if o.state == "updated" and o.proposal]
+    rows = {table.entity: table.row.table for table in own}
+    after = before or ""
+    if before is None and new_source is not None:
+        after = source_text(
+            name=new_source.name,
+            kind=new_source.kind,
+            variable=new_source.variable,
+            timezone=new_source.timezone,
+        )
+    for proposal in updated:
+        row = rows[proposal.entity]
+        renamed = {c.source: c.name for c in proposal.columns if c.source != c.name}
+        personal = {c.name: "hash" for c in proposal.columns if c.personal}
+        after = with_entries(after, row, "columns", renamed)
+        after = with_entries(after, row, "pii", personal)
+    if new:
+        after = with_rows(after, new, file=path.name)
+    if (new or updated) and after != before:
+        yield Change(path=path, before=before, after=after)
+    contracts = folder / "contracts" / "silver"
+    source = new_source.name if new_source and before is None else own[0].source
+    for proposal in new:
+        yield Change(
+            path=contracts / f"{proposal.entity}.yaml",
+            before=None,
+            after=contract_text(proposal, source=source),
+        )
+    for proposal in updated:
+        place = _contract_path(contracts, proposal.entity)
+        text = place.read_text(encoding="utf-8")
+        yield Change(path=place, before=text, after=with_properties(text, proposal.columns))
+
+
+def _contract_path(folder: Path, entity: str) -> Path:
+    return next(
+        path
+        for path in sorted(folder.glob("*.yaml"))
+        if yaml.safe_load(path.read_text(encoding="utf-8")).get("name") == entity
+    )
+
+
+def _prove(onboarding: Onboarding) -> None:
+    """The catalog loads with the changes, or there are none to write.
+
+    Raises:
+        PermanentFailure: it does not.
+    """
+    if not onboarding.changes:
+        return
+    with _copy(onboarding.folder) as copy:
+        for change in onboarding.changes:
+            path = copy / change.path.relative_to(onboarding.folder)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(change.after, encoding="utf-8")
+        try:
+            load_catalog(copy)
+        except PermanentFailure as failure:
+            raise PermanentFailure(
+                f"the catalog would not load with what is proposed, so nothing is written: "
+                f"{failure}"
+            ) from failure
+
+
+@contextmanager
+def _copy(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "catalog"
+        if folder.is_dir():
+            shutil.copytree(folder, copy)
+        yield copy
+
+
+def _restore(change: Change) -> None:
+    if change.before is None:
+        change.path.unlink(missing_ok=True)
+    elif change.path.read_text(encoding="utf-8") != change.before:
+        change.path.write_text(change.before, encoding="utf-8")
