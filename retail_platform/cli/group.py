@@ -12,6 +12,7 @@ COMMANDS = {
     "audit": "retail_platform.cli.audit:audit",
     "approve": "retail_platform.cli.approve:approve",
     "onboard": "retail_platform.cli.onboard:onboard",
+    "contracts": "retail_platform.cli.contracts:contracts",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""
 

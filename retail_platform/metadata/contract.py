@@ -5,57 +5,48 @@ which rows pass. Source of the format: https://bitol-io.github.io/open-data-cont
 Keys of the standard that the platform does not act on are kept as they are and may be present.
 """
 
-from typing import Any, Literal
+from datetime import timedelta
+from functools import cached_property
+from typing import Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from retail_platform.metadata.contract_quality import (
+    BatchRule,
+    Quality,
+    RowRule,
+    batch_rule,
+    row_rule,
+)
+from retail_platform.metadata.contract_terms import (
+    Description,
+    LogicalTypeOptions,
+    Relationship,
+    SlaProperty,
+    Team,
+    WithCustomProperties,
+)
 from retail_platform.metadata.types import arrow_type
 
-
-class Standard(BaseModel):
-    """Base of the standard's objects: immutable, and open, as the standard is."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
+TIME_ZONE = "UTC"
+"""The time zone of every timestamp in Silver."""
 
 
-class Quality(Standard):
-    """A quality rule.
-
-    Two forms are executed on every row: ``type: library`` with ``metric: invalidValues`` and
-    ``arguments: {validValues: [...]}``, and ``type: custom`` with ``engine: retail_platform`` and
-    ``implementation``, a Spark SQL predicate over the contract's columns that a good row fulfils
-    (NULL counts as fulfilled; ``required`` says what may be NULL).
-    """
-
-    type: Literal["library", "custom", "sql", "text"]
-    name: str | None = None
-    description: str | None = None
-    metric: str | None = None
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    engine: str | None = None
-    implementation: str | None = None
-
-    @model_validator(mode="after")
-    def _is_executable(self) -> "Quality":
-        if self.type == "custom" and self.engine == "retail_platform" and not self.implementation:
-            raise ValueError("a custom rule of engine retail_platform needs implementation")
-        if self.metric == "invalidValues" and not self.arguments.get("validValues"):
-            raise ValueError("metric invalidValues needs arguments: {validValues: [...]}")
-        return self
-
-
-class Property(Standard):
-    """A column."""
+class Property(WithCustomProperties):
+    """A column. Its unit of measure is the custom property ``unit``."""
 
     name: str
     logicalType: str
     physicalType: str
     description: str = ""
     required: bool = False
+    unique: bool = False
     primaryKey: bool = False
     primaryKeyPosition: int = -1
     classification: str | None = None
+    logicalTypeOptions: LogicalTypeOptions = LogicalTypeOptions()
+    relationships: tuple[Relationship, ...] = ()
     quality: tuple[Quality, ...] = ()
 
     @field_validator("physicalType")
@@ -65,12 +56,25 @@ class Property(Standard):
         return value
 
     @property
+    def unit(self) -> str | None:
+        """Unit of measure, such as ``USD`` or ``pieces``; None where none is stated."""
+        unit = self.custom("unit")
+        return None if unit is None else str(unit)
+
+    @property
+    def time_zone(self) -> str | None:
+        """Time zone of a timestamp, UTC unless it says otherwise; None for other types."""
+        if self.logicalType != "timestamp":
+            return None
+        return self.logicalTypeOptions.defaultTimezone or TIME_ZONE
+
+    @property
     def arrow(self) -> pa.DataType:
         """The column's Arrow type."""
         return arrow_type(self.physicalType)
 
 
-class SchemaObject(Standard):
+class SchemaObject(WithCustomProperties):
     """A table of the contract."""
 
     name: str
@@ -79,23 +83,7 @@ class SchemaObject(Standard):
     quality: tuple[Quality, ...] = ()
 
 
-class RowRule(BaseModel):
-    """A predicate that every row of the standardised batch must fulfil.
-
-    Attributes:
-        name: Short name, the reason that a quarantined row carries.
-        predicate: Spark SQL; a row fails where it is false.
-        description: What the rule protects, for people.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    predicate: str
-    description: str
-
-
-class Contract(Standard):
+class Contract(WithCustomProperties):
     """One data contract with exactly one table."""
 
     apiVersion: Literal["v3.1.0"]
@@ -105,6 +93,9 @@ class Contract(Standard):
     version: str
     status: Literal["proposed", "draft", "active", "deprecated", "retired"]
     domain: str = ""
+    description: Description = Description()
+    team: Team = Team()
+    slaProperties: tuple[SlaProperty, ...] = ()
     schema_: tuple[SchemaObject, ...] = Field(alias="schema", min_length=1, max_length=1)
 
     @property
@@ -127,40 +118,62 @@ class Contract(Standard):
         """The column of that name, or None."""
         return next((column for column in self.columns if column.name == name), None)
 
+    @model_validator(mode="after")
+    def _can_be_executed(self) -> Self:
+        # Raises where a rule stands in a place in which its metric means nothing.
+        _ = (self.row_rules, self.batch_rules)
+        return self
+
     @property
+    def latency(self) -> timedelta | None:
+        """How late an hour may arrive, as the service level promises; None without a promise."""
+        return self.promise("latency")
+
+    def promise(self, kind: str) -> timedelta | None:
+        """The span that the service level promises for ``latency`` or ``frequency``."""
+        return next((one.span for one in self.slaProperties if one.kind == kind), None)
+
+    def agreed(self, kind: str) -> str | float | int | bool | None:
+        """The value of a property of the service level, such as ``availability`` or ``tier``."""
+        return next((one.value for one in self.slaProperties if one.kind == kind), None)
+
+    @cached_property
+    def rules(self) -> tuple[tuple[str | None, Quality], ...]:
+        """Every quality entry with the column that it was written at, None for the table."""
+        of_columns = [(column.name, rule) for column in self.columns for rule in column.quality]
+        return (*of_columns, *((None, rule) for rule in self.table.quality))
+
+    @cached_property
     def row_rules(self) -> tuple[RowRule, ...]:
-        """Every rule that is executed on each row: required, valid values, custom predicates."""
-        rules = [
+        """Every rule whose breach sends a row to quarantine: required, values, predicates."""
+        required = [
             RowRule(
                 name=f"{column.name} is missing",
                 predicate=f"{column.name} is not null",
                 description=f"{column.name} is required",
+                column=column.name,
             )
             for column in self.columns
             if column.required
         ]
-        for column in self.columns:
-            rules += [_row_rule(rule, column.name) for rule in column.quality]
-        rules += [_row_rule(rule, None) for rule in self.table.quality]
-        return tuple(rules)
+        written = [
+            row_rule(rule, column)
+            for column, rule in self.rules
+            if rule.is_on_rows and rule.severity == "error"
+        ]
+        return (*required, *written)
 
-
-def _row_rule(rule: Quality, column: str | None) -> RowRule:
-    if rule.metric == "invalidValues" and column:
-        values = [str(value).replace("'", "''") for value in rule.arguments["validValues"]]
-        allowed = ", ".join(f"'{value}'" for value in values)
-        return RowRule(
-            name=rule.name or f"{column} is not one of {', '.join(values)}",
-            predicate=f"cast({column} as string) in ({allowed})",
-            description=rule.description or f"{column} takes known values only",
-        )
-    if rule.type == "custom" and rule.engine == "retail_platform" and rule.implementation:
-        return RowRule(
-            name=rule.name or f"not {rule.implementation}",
-            predicate=rule.implementation,
-            description=rule.description or rule.implementation,
-        )
-    raise ValueError(
-        f"quality rule {rule.name or rule.metric!r} cannot be executed on rows: use metric "
-        "invalidValues on a column, or type custom with engine retail_platform"
-    )
+    @cached_property
+    def batch_rules(self) -> tuple[BatchRule, ...]:
+        """Every rule that judges the batch: thresholds, uniqueness, volume, warnings on rows."""
+        unique = [
+            batch_rule(Quality(metric="duplicateValues", mustBe=0), column.name, self.key)
+            for column in self.columns
+            if column.unique and (column.name,) != self.key
+        ]
+        written = [
+            batch_rule(rule, column, self.key)
+            for column, rule in self.rules
+            if rule.is_on_batch or (rule.is_on_rows and rule.severity == "warning")
+        ]
+        return (*unique, *written)

@@ -1,20 +1,16 @@
-"""Reads the catalog folder into one validated ``Catalog``; a bad file raises, with its field."""
+"""Reads the catalog folder into one validated ``Catalog``; a bad file raises, with its line."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TypeVar
-
-import yaml
-from pydantic import BaseModel, ValidationError
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Contract
 from retail_platform.metadata.models import Connection, Source, TableRow
-
-Model = TypeVar("Model", bound=BaseModel)
+from retail_platform.metadata.yaml_files import Place, line_of, read_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,27 +73,44 @@ def load_catalog(folder: Path) -> Catalog:
 
     Raises:
         PermanentFailure: a file cannot be read, does not fit its model, or rows contradict each
-            other or their contract. The message names file, field and cure.
+            other or their contract. The message names file, line, field and cure.
     """
-    sources = [(path, _read(path, Source)) for path in _yaml_files(folder / "sources")]
+    sources = [(path, read_model(path, Source)) for path in _yaml_files(folder / "sources")]
     _refuse_twins([(path, source.source) for path, source in sources], "source")
-    read = [(path, _read(path, Contract)) for path in _yaml_files(folder / "contracts" / "silver")]
+    read = [
+        (path, read_model(path, Contract)) for path in _yaml_files(folder / "contracts" / "silver")
+    ]
     _refuse_twins([(path, contract.name) for path, contract in read], "name")
     contracts = {contract.name: contract for _, contract in read}
     tables: dict[str, Table] = {}
+    places: dict[str, Place] = {}
     for path, source in sources:
-        for row in source.tables:
-            table = _resolve(path, source, row, contracts, [s for _, s in sources])
+        for where, row in _rows(path, source):
+            table = _resolve(where, source, row, contracts, [s for _, s in sources])
             if table.entity in tables:
                 raise PermanentFailure(
-                    f"{path.name}: table {row.table}: Silver entity {table.entity!r} is already "
+                    f"{where.at('silver', 'entity')}: Silver entity {table.entity!r} is already "
                     f"filled by {tables[table.entity].bronze}; give one of them another entity."
                 )
             tables[table.entity] = table
+            places[table.entity] = where
     for path, source in sources:
-        for row in source.tables:
-            _check_references(f"{path.name}: table {row.table}", row, tables)
-    return Catalog(tables=tuple(tables[entity] for entity in _parents_first(tables)))
+        for where, row in _rows(path, source):
+            _check_references(where, row, tables)
+    return Catalog(tables=tuple(tables[entity] for entity in _parents_first(tables, places)))
+
+
+def _rows(path: Path, source: Source) -> Iterator[tuple[Place, TableRow]]:
+    first: dict[str, Place] = {}
+    for position, row in enumerate(source.tables):
+        where = Place(path, ("tables", position), f"table {row.table}")
+        if row.table in first:
+            raise PermanentFailure(
+                f"{where}: the source has this table already, on line "
+                f"{line_of(path, first[row.table].steps)}; remove one of the two rows."
+            )
+        first[row.table] = where
+        yield where, row
 
 
 def _refuse_twins(named: list[tuple[Path, str]], field: str) -> None:
@@ -105,24 +118,25 @@ def _refuse_twins(named: list[tuple[Path, str]], field: str) -> None:
     for path, name in named:
         if name in first:
             raise PermanentFailure(
-                f"{path.name}: {field} {name!r} is already that of {first[name].name}; give one of "
-                "them another name."
+                f"{Place(path, (field,))}: {field} {name!r} is already that of "
+                f"{first[name].name}; give one of them another name."
             )
         first[name] = path
 
 
-def _check_references(where: str, row: TableRow, tables: dict[str, Table]) -> None:
-    for reference in row.references:
+def _check_references(where: Place, row: TableRow, tables: dict[str, Table]) -> None:
+    for position, reference in enumerate(row.references):
         parent = tables.get(reference.entity)
         if parent is None:
             raise PermanentFailure(
-                f"{where}: references names entity {reference.entity!r}, which no table fills. "
-                f"Entities: {sorted(tables)}."
+                f"{where.at('references', position)}: references names entity "
+                f"{reference.entity!r}, which no table fills. Entities: {sorted(tables)}."
             )
         if len(parent.row.key) != 1:
             raise PermanentFailure(
-                f"{where}: references names entity {reference.entity!r}, whose key "
-                f"{list(parent.row.key)} is not one column: leave the reference out."
+                f"{where.at('references', position)}: references names entity "
+                f"{reference.entity!r}, whose key {list(parent.row.key)} is not one "
+                "column: leave the reference out."
             )
 
 
@@ -133,55 +147,21 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
     yield from paths
 
 
-def _read(path: Path, model: type[Model]) -> Model:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise PermanentFailure(f"{path.name} is not YAML: {error}") from error
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        details = "; ".join(
-            f"{_place(content, problem['loc'])}: {problem['msg']}" for problem in error.errors()
-        )
-        raise PermanentFailure(f"{path.name}: {details}") from error
-
-
-def _place(content: object, location: tuple[int | str, ...]) -> str:
-    """The field's path with table names instead of positions: ``tables.orders.key``."""
-    names: list[str] = []
-    for step in location:
-        content = _step(content, step)
-        label = step
-        if isinstance(step, int) and isinstance(content, dict):
-            label = content.get("table") or content.get("name") or step
-        names.append(str(label))
-    return ".".join(names)
-
-
-def _step(content: object, step: int | str) -> object:
-    if isinstance(content, dict):
-        return content.get(step, content)
-    if isinstance(content, list) and isinstance(step, int) and step < len(content):
-        return content[step]
-    return content
-
-
 def _resolve(
-    path: Path,
+    where: Place,
     source: Source,
     row: TableRow,
     contracts: dict[str, Contract],
     sources: list[Source],
 ) -> Table:
-    where = f"{path.name}: table {row.table}"
     contract = contracts.get(row.silver.entity)
     if contract is None:
         raise PermanentFailure(
-            f"{where}: silver.entity {row.silver.entity!r} has no contract; "
+            f"{where.at('silver', 'entity')}: silver.entity {row.silver.entity!r} has no contract; "
             f"write contracts/silver/{row.silver.entity}.yaml. Contracts: {sorted(contracts)}."
         )
     _check_columns(where, row, contract)
+    _check_masks(where, row, contract)
     return Table(
         source=source.source,
         connection=source.connection,
@@ -193,11 +173,11 @@ def _resolve(
     )
 
 
-def _check_columns(where: str, row: TableRow, contract: Contract) -> None:
+def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
     if contract.key != row.key:
         raise PermanentFailure(
-            f"{where}: key {list(row.key)} differs from the primary key {list(contract.key)} of "
-            f"contract {contract.name}."
+            f"{where.at('key')}: key {list(row.key)} differs from the primary key "
+            f"{list(contract.key)} of contract {contract.name}: the columns with primaryKey: true."
         )
     named = {
         "watermark.column": [row.watermark.column] if row.watermark else [],
@@ -211,19 +191,34 @@ def _check_columns(where: str, row: TableRow, contract: Contract) -> None:
         for name in names:
             if name not in known:
                 raise PermanentFailure(
-                    f"{where}: {field} names column {name!r}, which contract {contract.name} "
-                    f"does not have. Its columns: {known}."
+                    f"{where.at(*field.split('.'))}: {field} names column {name!r}, "
+                    f"which contract {contract.name} does not have. Its columns: {known}."
                 )
     for name in row.pii:
         column = contract.column(name)
         if column is not None and column.physicalType != "string":
             raise PermanentFailure(
-                f"{where}: pii column {name!r} is {column.physicalType}; only text can be masked."
+                f"{where.at('pii', name)}: pii column {name!r} is {column.physicalType}; "
+                "only text can be masked."
             )
 
 
+def _check_masks(where: Place, row: TableRow, contract: Contract) -> None:
+    """Batch rules see the batch as it is stored: masked."""
+    for rule in contract.batch_rules:
+        if rule.dimension == "uniqueness" or not (rule.columns or rule.dimension == "validity"):
+            continue
+        for name in row.pii:
+            if re.search(rf"\b{name}\b", rule.expression or ""):
+                raise PermanentFailure(
+                    f"{where.at('pii', name)}: rule {rule.name!r} of contract {contract.name} "
+                    f"judges the values of {name!r}, which are masked when the batch is judged: "
+                    "make it a rule on rows (severity: error, no threshold), or drop it."
+                )
+
+
 def _parents(
-    where: str, source: Source, row: TableRow, sources: list[Source], *, required_only: bool
+    where: Place, source: Source, row: TableRow, sources: list[Source], *, required_only: bool
 ) -> tuple[str, ...]:
     entities = {
         f"{other.source}.{other_row.table}": other_row.silver.entity
@@ -231,25 +226,27 @@ def _parents(
         for other_row in other.tables
     }
     parents = []
-    for dependency in row.depends_on:
+    for position, dependency in enumerate(row.depends_on):
         qualified = (
             dependency.table if "." in dependency.table else f"{source.source}.{dependency.table}"
         )
         if qualified not in entities:
             raise PermanentFailure(
-                f"{where}: depends_on names {qualified!r}, which no source has. "
-                f"Tables: {sorted(entities)}."
+                f"{where.at('depends_on', position)}: depends_on names {qualified!r}, "
+                f"which no source has. Tables: {sorted(entities)}."
             )
         if dependency.required or not required_only:
             parents.append(entities[qualified])
     return tuple(parents)
 
 
-def _parents_first(tables: dict[str, Table]) -> list[str]:
+def _parents_first(tables: dict[str, Table], places: dict[str, Place]) -> list[str]:
     graph = {entity: table.parents for entity, table in sorted(tables.items())}
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
+        around = error.args[1]
+        edges = ", ".join(str(places[entity].at("depends_on")) for entity in around[:-1])
         raise PermanentFailure(
-            f"depends_on forms a cycle: {' -> '.join(error.args[1])}. Remove one of these edges."
+            f"depends_on forms a cycle: {' -> '.join(around)} ({edges}). Remove one of these edges."
         ) from error

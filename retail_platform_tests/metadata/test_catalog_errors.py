@@ -1,5 +1,6 @@
 """A bad catalog fails when it is loaded, with file, table and field; nothing is skipped."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -119,27 +120,101 @@ def rule_of_nothing(_: Tree, contracts: dict[str, Tree]) -> None:
     ]
 
 
+def same_table_twice(source: Tree, contracts: dict[str, Tree]) -> None:
+    source["tables"][1]["table"] = "people"
+
+
+def promise_too_short(_: Tree, contracts: dict[str, Tree]) -> None:
+    contracts["people"]["slaProperties"] = [{"property": "latency", "value": 15, "unit": "m"}]
+
+
+def promise_without_unit(_: Tree, contracts: dict[str, Tree]) -> None:
+    contracts["people"]["slaProperties"] = [{"property": "latency", "value": 15}]
+
+
+def threshold_missing(_: Tree, contracts: dict[str, Tree]) -> None:
+    properties(contracts)[1]["quality"] = [{"type": "library", "metric": "nullValues"}]
+
+
+def column_metric_on_the_table(_: Tree, contracts: dict[str, Tree]) -> None:
+    contracts["people"]["schema"][0]["quality"] = [{"metric": "nullValues", "mustBe": 0}]
+
+
+def sql_rule(_: Tree, contracts: dict[str, Tree]) -> None:
+    contracts["people"]["schema"][0]["quality"] = [{"type": "sql", "query": "select 1"}]
+
+
+def mask_judged(source: Tree, contracts: dict[str, Tree]) -> None:
+    people(source)["pii"] = {"email": "hash"}
+    properties(contracts)[2]["quality"] = [
+        {"metric": "invalidValues", "arguments": {"pattern": ".*@.*"}, "severity": "warning"}
+    ]
+
+
 CASES: list[tuple[Change, list[str]]] = [
-    (unknown_key, ["shop.yaml", "people", "waterMark", "Extra inputs"]),
+    (unknown_key, ["shop.yaml line ", "tables.people.waterMark", "Extra inputs"]),
     (unknown_nested_key, ["shop.yaml", "people", "silver", "murge"]),
     (wrong_merge, ["shop.yaml", "people", "merge", "'upsert'"]),
     (wrong_duration, ["shop.yaml", "people", "buffer", "such as 30s"]),
     (wrong_zone, ["shop.yaml", "timezone", "IANA"]),
     (no_watermark, ["shop.yaml", "people", "an incremental load needs watermark"]),
-    (duplicate_entity, ["shop.yaml", "orders", "people", "already filled by shop__people"]),
-    (cycle, ["cycle", "people", "orders"]),
+    (duplicate_entity, ["shop.yaml line", "table orders", "already filled by shop__people"]),
+    (same_table_twice, ["shop.yaml line", "table people", "has this table already, on line"]),
+    (cycle, ["cycle", "people -> orders"]),
     (unknown_parent, ["shop.yaml", "people", "depends_on", "ghosts"]),
-    (watermark_nowhere, ["shop.yaml", "people", "watermark.column", "changed_at"]),
+    (watermark_nowhere, ["shop.yaml line", "table people", "watermark.column", "changed_at"]),
     (mapped_nowhere, ["shop.yaml", "people", "columns", "'mail'"]),
     (reference_nowhere, ["shop.yaml", "people", "references", "ghosts"]),
     (reference_to_another_type, ["shop.yaml", "people", "references", "orders", "one column"]),
-    (key_differs, ["shop.yaml", "people", "key", "email"]),
-    (no_key_in_contract, ["shop.yaml", "people", "primary key []"]),
+    (key_differs, ["shop.yaml line", "table people", "key", "email"]),
+    (no_key_in_contract, ["shop.yaml line", "table people", "primary key [] of contract people"]),
     (no_contract, ["shop.yaml", "people", "silver.entity", "contracts/silver/ghosts.yaml"]),
-    (unknown_type, ["people.yaml", "parent_id", "physicalType", "nvarchar(50)"]),
+    (unknown_type, ["people.yaml line ", "parent_id.physicalType", "nvarchar(50)"]),
     (masked_number, ["shop.yaml", "people", "pii", "parent_id", "bigint"]),
     (rule_of_nothing, ["people.yaml", "quality", "needs implementation"]),
+    (promise_too_short, ["people.yaml line", "slaProperties.0", "15 m", "cadence", "1 h or more"]),
+    (promise_without_unit, ["people.yaml line", "slaProperties", "unit of m, h or d"]),
+    (threshold_missing, ["people.yaml line", "parent_id.quality", "needs an operator"]),
+    (column_metric_on_the_table, ["people.yaml", "nullValues belongs to a column"]),
+    (sql_rule, ["people.yaml line", "quality", "predicate"]),
+    (mask_judged, ["shop.yaml line", "table people", "'email'", "masked"]),
 ]
+
+
+LINES: list[tuple[Change, str, str]] = [
+    (unknown_key, "shop", "waterMark: "),
+    (unknown_nested_key, "shop", "murge: "),
+    (duplicate_entity, "shop", "entity: people"),
+    (same_table_twice, "shop", "- table: people"),
+    (cycle, "shop", "depends_on:"),
+    (unknown_parent, "shop", "- ghosts"),
+    (watermark_nowhere, "shop", "column: changed_at"),
+    (mapped_nowhere, "shop", "columns:"),
+    (reference_nowhere, "shop", "- column: parent_id"),
+    (key_differs, "shop", "key:"),
+    (no_key_in_contract, "shop", "key:"),
+    (masked_number, "shop", "parent_id: hash"),
+    (unknown_type, "people", "physicalType: nvarchar(50)"),
+    (promise_too_short, "people", "- property: latency"),
+    (mask_judged, "shop", "email: hash"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "line"), LINES, ids=[change.__name__ for change, _, _ in LINES]
+)
+def test_a_bad_entry_names_its_line(tmp_path: Path, change: Change, file: str, line: str) -> None:
+    """The line in the message is the one on which the entry stands."""
+    source, contracts = deepcopy(GOOD_SOURCE), deepcopy(GOOD_CONTRACTS)
+    change(source, contracts)
+    folder = write_catalog(tmp_path, [source], list(contracts.values()))
+    with pytest.raises(PermanentFailure) as failure:
+        load_catalog(folder)
+    named = re.findall(rf"{file}\.yaml line (\d+)", str(failure.value))
+    path = next(folder.rglob(f"{file}.yaml"))
+    assert named
+    for number in named:
+        assert line in path.read_text().splitlines()[int(number) - 1]
 
 
 @pytest.mark.parametrize(("change", "parts"), CASES, ids=[change.__name__ for change, _ in CASES])
@@ -190,3 +265,12 @@ def test_what_is_not_yaml_and_what_is_not_there(tmp_path: Path) -> None:
         load_catalog(folder)
     with pytest.raises(PermanentFailure, match=r"No \*\.yaml"):
         load_catalog(tmp_path / "nowhere")
+
+
+def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
+    """YAML would silently keep the second."""
+    folder = write_catalog(tmp_path, [GOOD_SOURCE], list(GOOD_CONTRACTS.values()))
+    path = folder / "sources" / "shop.yaml"
+    path.write_text(path.read_text() + "source: store\n")
+    with pytest.raises(PermanentFailure, match=r"shop\.yaml.*'source' is written twice(?s:.)*line"):
+        load_catalog(folder)

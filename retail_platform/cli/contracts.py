@@ -1,0 +1,156 @@
+"""``contracts``: the data contracts as a gate."""
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from retail_platform.metadata.contract_impact import Hit
+    from retail_platform.metadata.contract_releases import Checked, ContractFiles
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.group()
+def contracts() -> None:
+    """Check, release, lint, document and export the data contracts."""
+
+
+@contracts.command()
+@click.argument("entities", nargs=-1, metavar="[ENTITY]...")
+@click.option("--on", "day", type=DAY, help="Check as on this day; default: today (UTC).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def check(entities: tuple[str, ...], day: datetime | None, as_json: bool) -> None:
+    """Compare the contracts with their last released versions.
+
+    A breaking change is refused with everything that it would reach and a way around it, unless a
+    change request in contracts/changes lets it through on its date. The version number must rise
+    with what changed. Exit code 1 where a contract may not go.
+    """
+    from retail_platform.cli.platform import Platform
+    from retail_platform.metadata.contract_releases import ContractFiles
+
+    platform = Platform.here()
+    files = ContractFiles(platform.settings.catalog)
+    checked = [files.check(entity, _day(day)) for entity in entities or files.entities]
+    hits = _impacts(platform, files, checked)
+    if as_json:
+        click.echo(json.dumps([_as_json(one, hits) for one in checked], indent=2, default=str))
+    else:
+        for one in checked:
+            _print(one, hits)
+    sys.exit(0 if all(one.passed for one in checked) else 1)
+
+
+@contracts.command()
+@click.argument("entities", nargs=-1, metavar="[ENTITY]...")
+@click.option("--all", "everything", is_flag=True, help="Every contract.")
+@click.option("--on", "day", type=DAY, help="Release as on this day; default: today (UTC).")
+def release(entities: tuple[str, ...], everything: bool, day: datetime | None) -> None:
+    """Freeze the present version of contracts: from now on consumers count on it.
+
+    Refused where `contracts check` says no.
+    """
+    from retail_platform.cli.platform import Platform
+    from retail_platform.metadata.contract_releases import ContractFiles
+
+    if bool(entities) == everything:
+        raise click.UsageError("Name the contracts to release, or pass --all.")
+    files = ContractFiles(Platform.here().settings.catalog)
+    for entity in entities or files.working:
+        path = files.release(entity, _day(day))
+        click.echo(f"{entity} {path.stem}: released as {path.parent.name}/{path.name}")
+
+
+def _day(day: datetime | None) -> date:
+    return day.date() if day else datetime.now(UTC).date()
+
+
+def _impacts(
+    platform: Any,  # noqa: ANN401 - imported when a command runs
+    files: "ContractFiles",
+    checked: list["Checked"],
+) -> dict[tuple[str, str], list["Hit"]]:
+    """Entity and text of every breaking change to what it reaches; compiles Gold only if needed."""
+    breaking = [(one, change) for one in checked for change in one.breaking]
+    if not breaking:
+        return {}
+    from retail_platform.metadata.contract_impact import impact, platform_checks
+    from retail_platform.operations.downstream import platform_downstream
+
+    released = {one.entity: files.last_released(one.entity) for one in checked}
+    downstream = platform_downstream(platform.settings, platform.catalog, released)
+    found = {}
+    for one, change in breaking:
+        contract = released[one.entity]
+        assert contract is not None, "what breaks was released"
+        found[one.entity, change.text] = impact(
+            change,
+            table=f"silver.{one.entity}",
+            readers=downstream.readers,
+            checks=platform_checks(platform.catalog, contract),
+            downstream=downstream.reports,
+        )
+    return found
+
+
+def _as_json(checked: "Checked", hits: dict[tuple[str, str], list["Hit"]]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "entity": checked.entity,
+        "released": checked.released,
+        "working": checked.working,
+        "least": checked.least,
+        "passed": checked.passed,
+        "problems": checked.problems,
+        "request": checked.request.model_dump(mode="json") if checked.request else None,
+        "changes": [
+            {
+                "column": change.column,
+                "field": change.field,
+                "level": change.level.name.lower(),
+                "text": change.text,
+                "counter_offer": change.counter_offer,
+                "impact": [asdict(hit) for hit in hits.get((checked.entity, change.text), [])],
+            }
+            for change in checked.changes
+        ],
+    }
+
+
+def _print(checked: "Checked", hits: dict[tuple[str, str], list["Hit"]]) -> None:
+    versions = f"{checked.released or 'never released'} -> {checked.working or 'removed'}"
+    click.echo(f"{checked.entity} {versions}: {_verdict(checked)}")
+    for change in checked.changes:
+        click.echo(f"  {change.level.name.lower()}: {change.text}")
+        for hit in hits.get((checked.entity, change.text), []):
+            click.echo(f"    reaches {hit.kind} {hit.name}{_reached(hit)}")
+        if change.counter_offer:
+            click.echo(f"    instead: {change.counter_offer}")
+    for problem in checked.problems:
+        click.echo(f"  refused: {problem}")
+
+
+def _verdict(checked: "Checked") -> str:
+    if not checked.passed:
+        return "REFUSED"
+    if checked.released is None:
+        return f"new; freeze it with: retail-platform contracts release {checked.entity}"
+    if checked.request is not None and checked.breaking:
+        return f"goes by change request, signed by {', '.join(checked.request.signed_by)}"
+    return "ok" if checked.changes else "unchanged"
+
+
+def _reached(hit: "Hit") -> str:
+    parts = []
+    if hit.columns:
+        parts.append(f"columns {', '.join(hit.columns)}")
+    if hit.rows and hit.kind != "test":
+        parts.append("its rows (join, filter or group)")
+    if hit.kind == "report":
+        parts.append(f"through {', '.join(hit.via)}")
+    return f": {'; '.join(parts)}" if parts else ""

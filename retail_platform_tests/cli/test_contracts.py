@@ -1,0 +1,92 @@
+"""``contracts`` as people and CI call it, over a copy of the platform's own catalog."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from retail_platform.cli import main
+from retail_platform.settings import PACKAGE
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the catalog, in whose folder the commands run."""
+    folder = tmp_path / "catalog"
+    shutil.copytree(PACKAGE / "catalog", folder)
+    monkeypatch.setenv("RETAIL_CATALOG", str(folder))
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path / "home"))
+    return folder
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["contracts", *arguments])
+
+
+def edit(catalog: Path, entity: str, *changes: tuple[str, str]) -> None:
+    path = catalog / "contracts" / "silver" / f"{entity}.yaml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_the_shipped_contracts_are_released(catalog: Path) -> None:
+    """What is in the repository is what consumers were told; CI asks the same."""
+    result = run("check", "--json")
+    found = json.loads(result.output)
+    assert result.exit_code == 0, result.output
+    assert {one["entity"] for one in found} >= {"orders", "customers", "stock_levels"}
+    assert all(one["released"] and not one["changes"] for one in found), result.output
+
+
+def test_a_rename_is_refused_with_all_that_it_reaches(catalog: Path) -> None:
+    """Models with their columns, tests, the platform's own checks, reports, and a way around."""
+    edit(catalog, "orders", ("name: status,", "name: order_status,"))
+    result = run("check", "orders", "--json")
+    assert result.exit_code == 1
+    (checked,) = json.loads(result.output)
+    (change,) = [one for one in checked["changes"] if one["level"] == "major"]
+    assert change["text"] == "column status renamed to order_status"
+    assert "keep both columns" in change["counter_offer"]
+    reached = {hit["name"]: hit for hit in change["impact"]}
+    assert {"status", "is_cancelled"} <= set(reached["gold.fct_sales"]["columns"])
+    assert "net_amount" in reached["gold.mart_sales_by_region_category"]["columns"]
+    assert reached["gold.mart_sales_vs_spend"]["rows"]
+    assert reached["silver.orders: rule 'status is missing'"]["kind"] == "check"
+    assert reached["report/overview"]["kind"] == "report"
+    assert "gold.dim_store" not in reached
+    kinds = {hit["kind"] for hit in change["impact"]}
+    assert {"model", "test", "check", "report"} <= kinds
+    assert "changes/orders-2.0.0.yaml" in checked["problems"][0]
+
+
+def test_an_added_column_is_a_minor_version_and_can_be_released(catalog: Path) -> None:
+    """The text output says what to do, and doing it helps."""
+    contract = catalog / "contracts" / "silver" / "stores.yaml"
+    before = contract.read_text(encoding="utf-8")
+    added = "      - {name: fax, logicalType: string, physicalType: string, description: Fax}\n"
+    assert "      - {name: modified_at," in before
+    contract.write_text(
+        before.replace("      - {name: modified_at,", f"{added}      - {{name: modified_at,"),
+        encoding="utf-8",
+    )
+    refused = run("check", "stores")
+    assert (refused.exit_code, "set version: " in refused.output) == (1, True)
+    version = refused.output.split("set version: ")[1].split()[0]
+    released = next(line for line in before.splitlines() if line.startswith("version: "))
+    edit(catalog, "stores", (released, f"version: {version}"))
+    assert run("check", "stores").exit_code == 0
+    assert run("release", "stores").exit_code == 0
+    assert "unchanged" in run("check", "stores").output
+
+
+def test_unknown_names_and_missing_names(catalog: Path) -> None:
+    """Errors say what there is."""
+    result = run("check", "ghosts")
+    assert result.exit_code == 1
+    assert "No contract 'ghosts'" in result.output
+    assert run("release").exit_code == 2
