@@ -13,7 +13,8 @@ from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.approvals import build_approve_job
 from retail_platform.operations.executor import platform_executor
-from retail_platform.operations.jobs import build_job_defs
+from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
+from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.partitions import hourly_partitions
 from retail_platform.serving.assets import build_report_defs
 from retail_platform.settings import PACKAGE, Settings
@@ -59,6 +60,13 @@ def build_defs(
         retry_policy=RETRIES,
         backfill_policy=ONE_HOUR_A_RUN,
     )
+
+    def hourly() -> dg.JobDefinition:
+        # Built when it is asked for: the jobs that run other hours are part of this location.
+        return build_defs(settings, resource_overrides=resource_overrides).resolve_job_def(
+            ALL_HOURLY
+        )
+
     resources = {
         "lakehouse": LakehouseResource.of(settings),
         "control": ControlResource.of(settings),
@@ -75,7 +83,12 @@ def build_defs(
             schedule_on=settings.simulator,
             apart=dg.AssetSelection.checks(CHECK_KEY) if settings.simulator else None,
         ),
-        dg.Definitions(jobs=[build_approve_job(catalog)]),
+        dg.Definitions(
+            jobs=[
+                build_approve_job(catalog),
+                build_reprocess_job(catalog=catalog, hourly=hourly),
+            ]
+        ),
         dg.Definitions(resources=resources, executor=platform_executor),
     )
 

@@ -60,6 +60,7 @@ def build_bronze_asset(
                 ledger=control.ledger,
                 run_id=context.run.run_id,
                 engine=lakehouse.engine,
+                request=control.requests.of_run(context.run.tags),
             ).load(hour)
         context.log.info(f"{table.bronze}: {_summary(load)}")
         metadata: dict[str, dg.MetadataValue] = {

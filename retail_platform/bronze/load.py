@@ -21,9 +21,10 @@ from retail_platform.bronze.transforms import (
     without_stored,
 )
 from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
 from retail_platform.extract.reader import SourceReader
-from retail_platform.extract.window import Window
+from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.tables import Lakehouse, fetched, timestamp_literal
 from retail_platform.metadata.loader import Table
@@ -62,6 +63,7 @@ class BronzeLoader:
         ledger: The load ledger.
         run_id: Run that the ledger names.
         engine: Name of the engine, for the ledger.
+        request: Request that the loads work on, if they do.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class BronzeLoader:
         ledger: Ledger,
         run_id: str,
         engine: str,
+        request: Request | None = None,
     ) -> None:
+        self.request = request
         self.table = table
         self.reader = reader
         self.lakehouse = lakehouse
@@ -89,12 +93,8 @@ class BronzeLoader:
             TransientFailure: the source cannot be reached, or its clock has not closed the hour.
             PermanentFailure: the source is not what the metadata says.
         """
-        watermark = self.table.row.watermark
         loaded = hour in self.ledger.succeeded_hours(self.asset)
-        initial = self.table.row.load == "incremental" and not self.ledger.has_succeeded(self.asset)
-        window = Window.of_hour(
-            hour, buffer=watermark.buffer if watermark else timedelta(0), initial=initial
-        )
+        window = self._window(hour, loaded=loaded)
         load_id = self.ledger.start(
             asset=self.asset,
             layer="bronze",
@@ -102,6 +102,7 @@ class BronzeLoader:
             run_id=self.run_id,
             engine=self.engine,
             window=window,
+            request=self.request,
         )
         try:
             clock = self.reader.clock()
@@ -110,10 +111,32 @@ class BronzeLoader:
             latest = latest_closed_hour(clock) == hour
             if self.table.row.load in READ_AS_OF_NOW and not latest:
                 return self._passed(load_id, loaded)
-            return self._read(load_id, replace(window, latest=latest), clock)
+            return self._read(load_id, replace(window, latest=latest and window.whole), clock)
         except BaseException as error:
             self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
             raise
+
+    def _window(self, hour: datetime, *, loaded: bool) -> Window:
+        watermark = self.table.row.watermark
+        initial = self.table.row.load == "incremental" and not self.ledger.has_succeeded(self.asset)
+        window = Window.of_hour(
+            hour, buffer=watermark.buffer if watermark else timedelta(0), initial=initial
+        )
+        request = self.request
+        if request is None:
+            return window
+        if request.kind is RequestKind.FULL_RELOAD:
+            return replace(window, start=None)
+        # An hour that was never loaded is read whole: a part of it would pass for all of it.
+        if request.kind is RequestKind.OVERRIDE and loaded:
+            assert request.range_start is not None, "an override has its range"
+            assert request.range_end is not None, "an override has its range"
+            return replace(
+                window,
+                start=max(request.range_start, hour),
+                end=min(request.range_end, hour + HOUR),
+            )
+        return window
 
     def _passed(self, load_id: int, loaded: bool) -> BronzeLoad:
         if loaded:

@@ -43,5 +43,5 @@ def approve(asset: str, hour: datetime, rule: str, reason: str, person: str, as_
         f"Approval {given.id}. Load the hour again: materialise {given.asset}, "
         f"{key_of(given.hour)}, in the UI, or run\n"
         f"retail-platform reprocess {given.asset} --from {key_of(given.hour)} "
-        f"--to {key_of(given.hour)} --stored --reason 'approval {given.id}'"
+        f"--stored --reason 'approval {given.id}'"
     )

@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "retail_platform.cli.demo:demo",
     "reconcile": "retail_platform.cli.reconcile:reconcile",
     "audit": "retail_platform.cli.audit:audit",
+    "reprocess": "retail_platform.cli.reprocess:reprocess",
     "approve": "retail_platform.cli.approve:approve",
     "onboard": "retail_platform.cli.onboard:onboard",
     "contracts": "retail_platform.cli.contracts:contracts",

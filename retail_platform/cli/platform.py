@@ -7,7 +7,7 @@ names others.
 import json
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,6 +49,13 @@ class Platform:
     def control(self) -> ControlResource:
         """The control database: ledger, files, requests."""
         return ControlResource.of(self.settings)
+
+    @contextmanager
+    def quietly(self) -> Generator[None, None, None]:
+        """Sends what steps print to ``steps.log`` of the state folder: stdout is the command's."""
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        with (self.settings.home / "steps.log").open("a") as log, redirect_stdout(log):
+            yield
 
     @contextmanager
     def lakehouse(self) -> Generator[LakehouseResource, None, None]:

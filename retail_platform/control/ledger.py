@@ -15,6 +15,7 @@ from retail_platform.control.approvals import Approvals
 from retail_platform.control.loads import Counts, LoadFacts, LoadRow
 from retail_platform.control.models import Status, loads
 from retail_platform.control.redaction import redact
+from retail_platform.control.requests import Request
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 
@@ -46,11 +47,23 @@ class Ledger:
         window: Window | None,
         reprocess: bool = False,
         reason: str | None = None,
+        request: Request | None = None,
     ) -> int:
         """Open a load: a RUNNING row whose attempt is one more than the last one's.
 
         A row of the same asset and hour that still says RUNNING is closed as a failure: its process
         is gone, or is about to find out that it lost its place.
+
+        Args:
+            asset: Asset, such as ``silver/orders``.
+            layer: Its layer.
+            hour: Partition hour, aware UTC.
+            run_id: Run that loads it.
+            engine: Name of the engine.
+            window: What is read from the source; None for a load that reads no source.
+            reprocess: Whether rows that came before are processed again.
+            reason: Why, if there is more to say than that the hour was due.
+            request: Request that the load works on; its reason stays on the row.
 
         Returns:
             The load's id, for `succeed`, `fail` and `miss`.
@@ -87,8 +100,9 @@ class Ledger:
                     initial=window.initial if window else False,
                     status=Status.RUNNING,
                     started_at=now,
-                    reprocess=reprocess,
-                    reason=reason,
+                    reprocess=reprocess or request is not None,
+                    request_id=request.id if request else None,
+                    reason=f"request {request.id}: {request.reason}" if request else reason,
                 )
                 return connection.execute(opened.returning(loads.c.id)).scalar_one()
         except IntegrityError as error:
@@ -174,6 +188,7 @@ class Ledger:
         hour: datetime | None = None,
         since: datetime | None = None,
         status: Status | str | None = None,
+        request_id: int | None = None,
     ) -> list[LoadRow]:
         """Rows of the ledger in the order in which they started.
 
@@ -182,6 +197,7 @@ class Ledger:
             hour: Only this hour's (aware).
             since: Only those that started at or after this moment (aware).
             status: Only those that stand so.
+            request_id: Only those that work on this request.
         """
         query = sa.select(loads).order_by(loads.c.started_at, loads.c.id)
         if asset is not None:
@@ -190,6 +206,8 @@ class Ledger:
             query = query.where(loads.c.hour == hour)
         if since is not None:
             query = query.where(loads.c.started_at >= since)
+        if request_id is not None:
+            query = query.where(loads.c.request_id == request_id)
         if status is not None:
             query = query.where(loads.c.status == Status(status))
         with self._reader.connect() as connection:
@@ -205,6 +223,9 @@ class Ledger:
     def _close(self, load_id: int, status: Status, values: dict[str, Any]) -> None:
         row = self._row(load_id)
         now = datetime.now(UTC)
+        if row.reason and values.get("reason") != MISSED_REASON:
+            own = values.get("reason")
+            values = {**values, "reason": f"{row.reason}; {own}" if own else row.reason}
         with self._engine.begin() as connection:
             closed = connection.execute(
                 sa.update(loads)

@@ -172,6 +172,8 @@ requests = sa.Table(
     _count("hours_failed"),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("error", sa.Text),
+    sa.Column("range_start", UtcDateTime),
+    sa.Column("range_end", UtcDateTime),
     sa.CheckConstraint(
         "status IN ('OPEN', 'RUNNING', 'SUCCESS', 'PARTIAL_SUCCESS', 'FAILURE')", name="status"
     ),

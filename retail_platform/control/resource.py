@@ -9,6 +9,7 @@ from retail_platform.control.database import open_control
 from retail_platform.control.decisions import QuarantineDecisions
 from retail_platform.control.files import FileRegistry
 from retail_platform.control.ledger import Ledger
+from retail_platform.control.requests import Requests
 from retail_platform.settings import Settings
 
 
@@ -35,6 +36,11 @@ class ControlResource(dg.ConfigurableResource):
     def ledger(self) -> Ledger:
         """The load ledger."""
         return Ledger(self.engine)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """The requests over ranges of hours."""
+        return Requests(self.engine)
 
     @cached_property
     def files(self) -> FileRegistry:

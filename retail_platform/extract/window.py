@@ -25,6 +25,11 @@ class Window:
     initial: bool
     latest: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether it reaches to the end of its hour."""
+        return self.end == self.hour + HOUR
+
     @classmethod
     def of_hour(
         cls, hour: datetime, *, buffer: timedelta, initial: bool, latest: bool = False

@@ -5,7 +5,9 @@ through the job's own executor, in whose place `JobDefinition.execute_in_process
 Not here: which assets and hours are run, and what is said about it.
 """
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 import dagster as dg
@@ -13,6 +15,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.execution.execute_in_process import core_execute_in_process
 
+from retail_platform.failures import PermanentFailure
 from retail_platform.partitions import key_of
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -63,6 +66,22 @@ def run_hour(
         run_id=run_id,
         asset_selection=selected,
     )
+
+
+@contextmanager
+def own_instance() -> Generator[dg.DagsterInstance, None, None]:
+    """The instance of this environment, whose UI shows what a command runs.
+
+    Raises:
+        PermanentFailure: ``DAGSTER_HOME`` is not set.
+    """
+    if not os.environ.get("DAGSTER_HOME"):
+        raise PermanentFailure(
+            "DAGSTER_HOME is not set: runs would be kept where no UI looks. Set it to the folder "
+            "that `dagster dev` uses; a demo's state folder sets it by itself (RETAIL_HOME)."
+        )
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 def run_canceled(result: dg.ExecuteInProcessResult) -> bool:

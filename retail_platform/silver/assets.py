@@ -69,6 +69,7 @@ def build_silver_asset(
             pii_key=pii_key,
             run_id=context.run.run_id,
             engine=lakehouse.engine,
+            request=control.requests.of_run(context.run.tags),
         )
         with dagster_failures():
             try:

@@ -16,6 +16,7 @@ from pyspark.sql.connect import functions as f
 from retail_platform.control.approvals import Approval
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.models import Status
+from retail_platform.control.requests import Request
 from retail_platform.extract.window import HOUR
 from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.metadata.loader import Catalog, Table
@@ -83,6 +84,7 @@ class SilverLoader:
         pii_key: Key that masks personal columns.
         run_id: Run that the ledger and the quarantine name.
         engine: Name of the engine, for the ledger.
+        request: Request that the loads work on, if they do.
     """
 
     def __init__(
@@ -95,7 +97,9 @@ class SilverLoader:
         pii_key: str | None,
         run_id: str,
         engine: str,
+        request: Request | None = None,
     ) -> None:
+        self.request = request
         self.catalog = catalog
         self.table = table
         self.lakehouse = lakehouse
@@ -119,6 +123,7 @@ class SilverLoader:
             run_id=self.run_id,
             engine=self.engine,
             window=None,
+            request=self.request,
         )
         try:
             bronze_asset = f"bronze/{self.table.bronze}"

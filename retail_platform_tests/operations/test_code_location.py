@@ -34,6 +34,7 @@ JOBS = {
     "all_hourly",
     "approve",
     "reconcile",
+    "reprocess",
 }
 GOLD = {
     "dim_campaign",
