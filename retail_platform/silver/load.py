@@ -261,7 +261,7 @@ class SilverLoader:
         received: pa.Schema,
         hour: datetime,
         others: list[datetime],
-        rows: int,
+        rows: int | None = None,
     ) -> DataFrame:
         key = list(self.table.row.key)
         target = self.lakehouse.read("silver", self.table.entity)

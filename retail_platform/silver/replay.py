@@ -203,13 +203,13 @@ class QuarantineReplay(SilverLoader):
             )
             watermark_max = seen.pop("watermark_max")
             read = Facts(**seen)
-            counts = self._count(batch, read.rows)
+            counts, _ = self._tally(batch, read.rows)
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             others = [other for other in rivals if other != hour]
             self._commit(batch, counts, None, hour, others, received, read)
             quarantine.accept(self.lakehouse, self.table, batch, self.run_id)
-            inferred = self._infer(batch)
+            inferred = self._infer(batch, read.rows)
             accepted = batch.where("_class <> 'quarantined'").select("_row_hash").distinct()
             replayed = ReplayedHour(
                 hour=hour,
