@@ -155,7 +155,7 @@ class BronzeLoader:
         version_before = self.lakehouse.version("bronze", self.table.bronze)
         extracted_at = datetime.now(UTC)
         stored = self._stored_hashes(window.hour)
-        if self.table.row.silver.sweep and len(stored):
+        if self.table.row.keeps_whole_reads and len(stored):
             # A changed read is stored whole once more: only so is it known what it lacks now.
             # Held in memory, a re-run's few days or files, so that the comparison is of one read.
             whole = received.read_all()

@@ -173,6 +173,14 @@ class Ledger:
         with self._reader.connect() as connection:
             return connection.scalar(query) is not None
 
+    def last_applied_hour(self, asset: str) -> datetime | None:
+        """The newest hour (aware UTC) whose load read or swept rows; None without any."""
+        query = sa.select(sa.func.max(loads.c.hour)).where(
+            _succeeded(asset, include_missed=False), (loads.c.read > 0) | (loads.c.swept > 0)
+        )
+        with self._reader.connect() as connection:
+            return connection.scalar(query)
+
     def max_extracted(self, asset: str) -> datetime | None:
         """The greatest ``extracted_max`` of the asset's successful loads; None without any."""
         query = sa.select(loads.c.extracted_max).where(

@@ -129,7 +129,9 @@ class _FilesReader:
             content = self.source.content(path)
             known = self.files.by_hash(table.bronze, content.sha256)
             first = contents.setdefault(content.sha256, content.path)
-            if first == content.path and (known is None or known.path == content.path):
+            # A table that is replaced is its newest file, also where an older one was the same.
+            replaces = table.row.silver.merge == "replace"
+            if first == content.path and (known is None or known.path == content.path or replaces):
                 paths.append(path)
                 self.taken.append((table.bronze, content, window.hour))
         return self.source.read(paths)

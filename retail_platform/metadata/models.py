@@ -160,7 +160,10 @@ class SilverTarget(Frozen):
 
     Attributes:
         entity: Silver table name; its contract has the same name.
-        merge: How new rows meet stored ones.
+        merge: How new rows meet stored ones. ``upsert`` keeps one row a key, ``scd2`` its versions.
+            ``append`` keeps keys that a whole read lacks. ``replace`` makes the table the newest
+            whole read: keys without a good row in it become tombstones, an older hour changes
+            nothing.
         sweep: Columns that name a slice which every read delivers whole: stored keys of a slice
             that the newest read lacks become tombstones. Snapshot and full loads sweep the table.
         max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
@@ -168,7 +171,7 @@ class SilverTarget(Frozen):
     """
 
     entity: Name
-    merge: Literal["upsert", "scd2", "append"]
+    merge: Literal["upsert", "scd2", "append", "replace"]
     sweep: tuple[Name, ...] = ()
     max_quarantined: float = Field(default=0.5, ge=0, le=1)
     max_shrink: float = Field(default=0.2, ge=0, le=1)
@@ -241,6 +244,27 @@ class TableRow(Frozen):
             raise ValueError("merge: scd2 sweeps whole tables only; leave sweep out")
         return self
 
+    @model_validator(mode="after")
+    def _merge_fits_load(self) -> "TableRow":
+        merge, sweep = self.silver.merge, self.silver.sweep
+        whole = self.load in ("full", "snapshot")
+        if merge == "replace" and not whole and self.load != "files":
+            raise ValueError(
+                f"silver.merge: replace goes with whole reads (full, snapshot, files); load: "
+                f"{self.load} reads a part of the table, and the rest would be lost. Use upsert"
+            )
+        if sweep and (whole or merge == "replace"):
+            raise ValueError(
+                "silver.sweep names slices of partial reads; here every read is the whole table, "
+                "which is swept as a whole: leave sweep out"
+            )
+        if self.load == "restated" and not sweep:
+            raise ValueError(
+                "a restated load replaces slices: name their columns in silver.sweep, such as "
+                "sweep: [account_id, day], with merge: upsert or append"
+            )
+        return self
+
     @property
     def name_in_source(self) -> str:
         """What the database calls the table, with its schema where it is not the default one."""
@@ -249,9 +273,16 @@ class TableRow(Frozen):
     @property
     def swept_by(self) -> tuple[str, ...] | None:
         """The slice columns of a table whose reads are whole; None where reads are partial."""
-        if self.load in ("full", "snapshot"):
+        if self.silver.merge == "replace":
             return ()
+        if self.load in ("full", "snapshot"):
+            return None if self.silver.merge == "append" else ()
         return self.silver.sweep or None
+
+    @property
+    def keeps_whole_reads(self) -> bool:
+        """Whether a changed re-read of an hour is stored whole: so is it known what it lacks."""
+        return bool(self.silver.sweep) or self.silver.merge == "replace"
 
 
 class Source(Frozen):

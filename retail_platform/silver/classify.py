@@ -53,6 +53,7 @@ def classified(
     superseded: DataFrame | None,
     *,
     newest_read: bool = False,
+    replaces: bool = False,
 ) -> DataFrame:
     """Adds ``_class``.
 
@@ -63,6 +64,7 @@ def classified(
         superseded: Row hashes (column ``_row_hash``) of batch rows that lose to a row of another
             hour which Silver has processed; None where every row was read after all of those.
         newest_read: Whether a later read wins whatever the watermarks say.
+        replaces: Whether the batch wins whatever the stored sequences say.
 
     Returns:
         The batch with ``_class``.
@@ -81,7 +83,11 @@ def classified(
         marks = superseded.selectExpr("_row_hash as _s_row_hash", "true as _s_here").distinct()
         joined = joined.join(marks, f.col("_row_hash") == f.col("_s_row_hash"), "left")
         loses = "(_outdated or coalesce(_s_here, false))"
-    newer = f"{sequence(newest_read=newest_read)} > {sequence('_t', newest_read=newest_read)}"
+    newer = (
+        "true"
+        if replaces
+        else f"{sequence(newest_read=newest_read)} > {sequence('_t', newest_read=newest_read)}"
+    )
     decision = f"""case
         when size(_reasons) > 0 then 'quarantined'
         when _excluded then 'rejected'
@@ -203,7 +209,7 @@ def missing_from(
     """Stored live keys that a whole read of their slices did not bring.
 
     Args:
-        batch: Standardised rows of the newest read, quarantined ones included: they were there.
+        batch: Standardised rows of the newest read that say that their key is there.
         target: Live rows of the Silver table.
         key: Key columns.
         by: Columns that name a slice; none: the whole table.

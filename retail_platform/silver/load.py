@@ -148,7 +148,7 @@ class SilverLoader:
             batch = self._classify(stack, received, hour, others, facts.rows)
             counts, watermark_max = self._tally(batch, facts.rows)
             reasons = quarantine.reasons_of(batch) if counts.quarantined else {}
-            whole = self.table.row.swept_by == ()
+            whole = self._is_judged_as_whole(hour, facts)
             verdicts = judge(
                 self.table,
                 counts,
@@ -165,6 +165,7 @@ class SilverLoader:
                 self.ledger.approvals.use(approval, load_id)
             missing = self._missing(
                 stack,
+                hour,
                 batch,
                 others,
                 facts,
@@ -193,6 +194,21 @@ class SilverLoader:
                 watermark_max=watermark_max,
             )
         return SilverLoad(counts=counts, verdicts=verdicts, version=version)
+
+    def _is_judged_as_whole(self, hour: datetime, facts: Facts) -> bool:
+        no_file = self.table.row.load == "files" and facts.rows == 0
+        return self.table.row.swept_by == () and not no_file and not self._is_replaced(hour)
+
+    @property
+    def _replaces(self) -> bool:
+        return self.table.row.silver.merge == "replace"
+
+    def _is_replaced(self, hour: datetime) -> bool:
+        """Whether a newer hour has replaced the table already."""
+        if not self._replaces:
+            return False
+        last = self.ledger.last_applied_hour(self.asset)
+        return last is not None and hour < last
 
     def _history(self, hour: datetime) -> timedelta:
         first = min(self.ledger.succeeded_hours(self.asset), default=hour)
@@ -229,6 +245,8 @@ class SilverLoader:
         When every row of the batch was read after all that Silver has processed, the stored
         sequences decide alone. Otherwise (replays, hours out of order) Bronze has to be asked.
         """
+        if self._replaces:
+            return []
         latest = self.ledger.max_extracted(self.asset)
         if latest is None or facts.extracted_min is None or facts.extracted_min > latest:
             return []
@@ -275,6 +293,8 @@ class SilverLoader:
             observed = stack.enter_context(self.lakehouse.staged(everything))
             batch = observed.where(f"_hour = {timestamp_literal(hour)}")
         batch = self._of_this_load(batch)
+        if self._is_replaced(hour):
+            batch = batch.withColumn("_outdated", f.lit(True))
         identity = key
         if self.table.row.silver.merge == "scd2":
             batch = with_valid_from(batch, target, key, end_of_hour=hour + HOUR)
@@ -292,7 +312,14 @@ class SilverLoader:
             superseded = stack.enter_context(self.lakehouse.staged(losers, rows=rows))
         return stack.enter_context(
             self.lakehouse.staged(
-                classified(batch, target, identity, superseded, newest_read=self._newest_read),
+                classified(
+                    batch,
+                    target,
+                    identity,
+                    superseded,
+                    newest_read=self._newest_read,
+                    replaces=self._replaces,
+                ),
                 rows=rows,
             )
         )
@@ -342,6 +369,7 @@ class SilverLoader:
     def _missing(
         self,
         stack: ExitStack,
+        hour: datetime,
         batch: DataFrame,
         others: list[datetime],
         facts: Facts,
@@ -358,12 +386,16 @@ class SilverLoader:
         versions = self.table.row.silver.merge == "scd2"
         if by is None or (facts.rows == 0 and not emptied) or (versions and others):
             return None
+        if self._is_replaced(hour):
+            return None
         if emptied and others and self._read_after(facts):
             return None
         target = self.lakehouse.read("silver", self.table.entity)
         if versions:
             target = target.where("is_current")
-        missing = missing_from(batch.where("not _outdated"), target, key, by)
+        # A refused row says that its key is there; in a table that is replaced it says nothing.
+        there = "not _outdated and _good" if self._replaces else "not _outdated"
+        missing = missing_from(batch.where(there), target, key, by)
         if others:
             later = read_again_later(batch, self._standardised(received, others), key, by)
             missing = missing.join(later, list(key), "left_anti")
@@ -393,7 +425,12 @@ class SilverLoader:
         if missing is None:
             return 0
         return sweep(
-            self.lakehouse, self.table, missing, hour=hour, extracted_at=facts.extracted_max
+            self.lakehouse,
+            self.table,
+            missing,
+            hour=hour,
+            extracted_at=facts.extracted_max,
+            replaces=self._replaces,
         ).updated
 
     def _commit_versions(

@@ -154,7 +154,7 @@ def standardise(
 
 def _outdated(table: Table) -> Column:
     """Whether a later read of the row's slice lies in the same hour: that is the whole slice."""
-    if not table.row.silver.sweep:
+    if not table.row.keeps_whole_reads:
         return f.lit(False)
     newest = f.max("_extracted_at").over(Window.partitionBy("_hour", *table.row.silver.sweep))
     return f.col("_extracted_at") < newest

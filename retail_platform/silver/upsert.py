@@ -45,6 +45,7 @@ def sweep(
     *,
     hour: datetime,
     extracted_at: datetime | None,
+    replaces: bool = False,
 ) -> Commit:
     """Turns stored rows into tombstones whose slices were read whole without them.
 
@@ -54,22 +55,20 @@ def sweep(
         missing: Keys of those rows, materialised.
         hour: Hour of the read that lacks them, aware UTC.
         extracted_at: When it was read; rows that were read later stay. None: nothing was read.
+        replaces: Whether rows go whatever the time at which they were read.
     """
     read_at = "cast(null as timestamp)" if extracted_at is None else timestamp_literal(extracted_at)
     gone = missing.withColumn("_hour", f.expr(timestamp_literal(hour))).withColumn(
         "_extracted_at", f.expr(read_at)
     )
+    changes = "_deleted = true, _hour = s._hour, _extracted_at = s._extracted_at"
+    older = "" if replaces else "AND s._extracted_at > t._extracted_at"
     return lakehouse.merge(
         "silver",
         table.entity,
         gone,
         on=table.row.key,
-        matched=[
-            (
-                "AND s._extracted_at > t._extracted_at THEN UPDATE SET _deleted = true, "
-                "_hour = s._hour, _extracted_at = s._extracted_at"
-            )
-        ],
+        matched=[f"{older} THEN UPDATE SET {changes}"],
     )
 
 

@@ -149,6 +149,13 @@ def mask_judged(source: Tree, contracts: dict[str, Tree]) -> None:
     properties(contracts)[2]["quality"] = [
         {"metric": "invalidValues", "arguments": {"pattern": ".*@.*"}, "severity": "warning"}
     ]
+def restated_without_slices(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["load"] = "restated"
+
+
+def slices_of_a_whole_read(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["load"] = "full"
+    people(source)["silver"]["sweep"] = ["parent_id"]
 
 
 CASES: list[tuple[Change, list[str]]] = [
@@ -171,6 +178,8 @@ CASES: list[tuple[Change, list[str]]] = [
     (no_contract, ["shop.yaml", "people", "silver.entity", "contracts/silver/ghosts.yaml"]),
     (unknown_type, ["people.yaml line ", "parent_id.physicalType", "nvarchar(50)"]),
     (masked_number, ["shop.yaml", "people", "pii", "parent_id", "bigint"]),
+    (restated_without_slices, ["shop.yaml", "people", "silver.sweep"]),
+    (slices_of_a_whole_read, ["shop.yaml", "people", "silver.sweep", "leave sweep out"]),
     (rule_of_nothing, ["people.yaml", "quality", "needs implementation"]),
     (promise_too_short, ["people.yaml line", "slaProperties.0", "15 m", "cadence", "1 h or more"]),
     (promise_without_unit, ["people.yaml line", "slaProperties", "unit of m, h or d"]),
@@ -227,6 +236,34 @@ def test_a_bad_entry_names_its_place(tmp_path: Path, change: Change, parts: list
         load_catalog(folder)
     for part in parts:
         assert part in str(failure.value)
+
+
+ALLOWED = {
+    "full": {"upsert", "scd2", "append", "replace"},
+    "snapshot": {"upsert", "scd2", "append", "replace"},
+    "incremental": {"upsert", "scd2", "append"},
+    "files": {"upsert", "scd2", "append", "replace"},
+    "restated": {"upsert", "append"},
+}
+
+
+@pytest.mark.parametrize("merge", ["upsert", "scd2", "append", "replace"])
+@pytest.mark.parametrize("load", list(ALLOWED))
+def test_each_load_goes_with_these_merges(tmp_path: Path, load: str, merge: str) -> None:
+    """Any other pair is refused with file, table, field and reason."""
+    source, contracts = deepcopy(GOOD_SOURCE), deepcopy(GOOD_CONTRACTS)
+    row = people(source)
+    row["load"], row["silver"]["merge"] = load, merge
+    if load == "restated":
+        row["silver"]["sweep"] = ["parent_id"]
+    if load == "files":
+        row["path"] = "people_%Y%m%dT%H"
+    folder = write_catalog(tmp_path, [source], list(contracts.values()))
+    if merge in ALLOWED[load]:
+        assert load_catalog(folder).by_entity["people"].row.load == load
+    else:
+        with pytest.raises(PermanentFailure, match=rf"shop\.yaml: tables\.people.*{merge}"):
+            load_catalog(folder)
 
 
 def test_the_unchanged_catalog_loads(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def modes_catalog(
 
     Its tables: ``contacts`` (incremental, upsert), ``prices`` (incremental, scd2), ``shelf``
     (snapshot, scd2), ``regions`` (full, upsert), ``spend`` (restated by day), ``receipts`` (files),
+    ``rates`` (full, replace), ``archive`` (full, append),
     ``guests`` (incremental, scd2, rows without a believable watermark dated by the clock).
     """
     tables = [
@@ -37,6 +38,8 @@ def modes_catalog(
         _plain("prices", "incremental", "scd2"),
         _plain("shelf", "snapshot", "scd2"),
         _plain("regions", "full", "upsert"),
+        _plain("rates", "full", "replace"),
+        _plain("archive", "full", "append"),
         {
             **_plain("guests", "incremental", "scd2"),
             "watermark": {"column": "seen_at", "null": "default", "future": "default"},
@@ -59,7 +62,7 @@ def modes_catalog(
     landing = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
     contracts = [
         contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=rules)
-        for name in ("contacts", "prices", "shelf", "regions")
+        for name in ("contacts", "prices", "shelf", "regions", "rates", "archive")
     ]
     contracts += [
         contract("guests", SEEN, ["id"], required=["amount"], rules=rules),

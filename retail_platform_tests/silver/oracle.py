@@ -164,6 +164,15 @@ def whole_slices(
     return list(live.values())
 
 
+def replaced(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]:
+    """The good rows of the newest read of the newest hour, one a key."""
+    _, rows = _hours(bronze)[-1]
+    newest = max(row["_extracted_at"] for row in rows)
+    return whole_slices(
+        [row for row in rows if row["_extracted_at"] == newest], columns, key, [], newest_only=True
+    )
+
+
 def _good(rows: list[Row], columns: list[str]) -> list[tuple[Row, Row]]:
     return [(row, typed) for row in rows if (typed := read(row, columns)) is not None]
 

@@ -85,18 +85,22 @@ def partial_reads(draw: st.DrawFn) -> History:
 
 
 @st.composite
-def whole_reads(draw: st.DrawFn) -> History:
-    """Whole reads: keys disappear and come back; key 9 stays, so that no read is empty."""
+def whole_reads(draw: st.DrawFn, *, again: bool = False) -> History:
+    """Whole reads: keys disappear and come back; key 9 stays, so that no read is empty.
+
+    With ``again``, an hour may be read twice while it is the latest one.
+    """
     hours = draw(st.integers(3, 5))
     reads = []
     for hour in range(hours):
         # What was read at the end of an hour has changed before it.
         past = st.sampled_from(MOMENTS[: hour + 3])
         present = st.dictionaries(keys, st.tuples(amounts, past), max_size=4)
-        rows = draw(present) | {"9": ("1", MOMENTS[0])}
-        reads.append(
-            (hour, [{"id": k, "amount": a, "modified_at": m} for k, (a, m) in rows.items()])
-        )
+        for _ in range(draw(st.sampled_from([1, 1, 2])) if again else 1):
+            rows = draw(present) | {"9": ("1", MOMENTS[0])}
+            reads.append(
+                (hour, [{"id": k, "amount": a, "modified_at": m} for k, (a, m) in rows.items()])
+            )
     return History(reads, _orders(draw, hours))
 
 
@@ -274,6 +278,32 @@ def test_upsert_of_whole_reads(catalog: Catalog, engine_address: str, history: H
         engine_address,
         history,
         lambda bronze: oracle.whole_slices(bronze, list(PLAIN), ["id"], [], newest_only=False),
+    )
+
+
+@FEW
+@given(history=whole_reads(again=True))
+def test_replace(catalog: Catalog, engine_address: str, history: History) -> None:
+    """The table is the newest hour's newest read, and holds nothing else."""
+    _converges(
+        catalog,
+        "rates",
+        engine_address,
+        history,
+        lambda bronze: oracle.replaced(bronze, list(PLAIN), ["id"]),
+    )
+
+
+@FEW
+@given(history=whole_reads())
+def test_append_of_whole_reads(catalog: Catalog, engine_address: str, history: History) -> None:
+    """Keys that the source forgets stay; of each the greatest sequence."""
+    _converges(
+        catalog,
+        "archive",
+        engine_address,
+        history,
+        lambda bronze: oracle.by_sequence(bronze, list(PLAIN), ["id"]),
     )
 
 
