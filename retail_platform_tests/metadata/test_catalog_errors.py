@@ -149,6 +149,8 @@ def mask_judged(source: Tree, contracts: dict[str, Tree]) -> None:
     properties(contracts)[2]["quality"] = [
         {"metric": "invalidValues", "arguments": {"pattern": ".*@.*"}, "severity": "warning"}
     ]
+
+
 def restated_without_slices(source: Tree, _: dict[str, Tree]) -> None:
     people(source)["load"] = "restated"
 
