@@ -264,7 +264,8 @@ def test_each_load_goes_with_these_merges(tmp_path: Path, load: str, merge: str)
     if merge in ALLOWED[load]:
         assert load_catalog(folder).by_entity["people"].row.load == load
     else:
-        with pytest.raises(PermanentFailure, match=rf"shop\.yaml: tables\.people.*{merge}"):
+        place = rf"shop\.yaml line \d+: tables\.people.*{merge}"
+        with pytest.raises(PermanentFailure, match=place):
             load_catalog(folder)
 
 
