@@ -12,6 +12,7 @@ from retail_platform.gold.assets import build_gold_defs
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.approvals import build_approve_job
+from retail_platform.operations.blocked import DependenciesResource, build_blocked_defs
 from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
 from retail_platform.operations.request_jobs import build_reprocess_job
@@ -70,6 +71,7 @@ def build_defs(
     resources = {
         "lakehouse": LakehouseResource.of(settings),
         "control": ControlResource.of(settings),
+        "dependencies": DependenciesResource.of(settings),
         **(resource_overrides or {}),
     }
     return dg.Definitions.merge(
@@ -77,6 +79,7 @@ def build_defs(
         gold,
         build_report_defs(folder=settings.home / "reports", partitions_def=partitions),
         build_reconciliation_defs(settings=settings),
+        build_blocked_defs(),
         build_job_defs(
             catalog=catalog,
             minute=MINUTE_OF_HOUR,

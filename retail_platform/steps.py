@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import dagster as dg
 import pyarrow as pa
 
-from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.failures import BlockedFailure, PermanentFailure, TransientFailure
 
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -29,7 +29,7 @@ def dagster_failures() -> Generator[None, None, None]:
         yield
     except TransientFailure as failure:
         raise dg.Failure(description=str(failure), allow_retries=True) from failure
-    except PermanentFailure as failure:
+    except (PermanentFailure, BlockedFailure) as failure:
         raise dg.Failure(description=str(failure), allow_retries=False) from failure
 
 

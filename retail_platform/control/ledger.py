@@ -159,6 +159,94 @@ class Ledger:
         """
         self._close(load_id, Status.SUCCESS, {**asdict(Counts()), "reason": MISSED_REASON})
 
+    def block(
+        self,
+        *,
+        asset: str,
+        layer: str,
+        hour: datetime,
+        run_id: str,
+        engine: str,
+        causes: str,
+        older_than: datetime | None = None,
+    ) -> bool:
+        """Add a BLOCKED row: a run was to load the asset's hour, but what it needs is not there.
+
+        Idempotent: what a run has noted last of the asset's hour is not noted again.
+
+        Args:
+            asset: The asset that was not attempted.
+            layer: Its layer.
+            hour: The hour.
+            run_id: The run that should have loaded it.
+            engine: Name of the engine.
+            causes: The chain of causes, as `operations.causes` writes it.
+            older_than: When the run began, if the verdict is given after the fact: nothing is added
+                where the run, or a later one, has started the load.
+
+        Returns:
+            Whether a row was added.
+        """
+        now = datetime.now(UTC)
+        same = (loads.c.asset == asset) & (loads.c.hour == hour)
+        try:
+            with self._engine.begin() as connection:
+                last = connection.execute(
+                    sa.select(loads).where(same).order_by(loads.c.attempt.desc()).limit(1)
+                ).one_or_none()
+                if last is not None and (
+                    (last.run_id == run_id and last.status == Status.BLOCKED)
+                    or (older_than and (last.run_id == run_id or last.started_at >= older_than))
+                ):
+                    return False
+                connection.execute(
+                    sa.insert(loads).values(
+                        asset=asset,
+                        layer=layer,
+                        hour=hour,
+                        attempt=last.attempt + 1 if last else 1,
+                        run_id=run_id,
+                        engine=engine,
+                        initial=False,
+                        status=Status.BLOCKED,
+                        started_at=now,
+                        finished_at=now,
+                        seconds=0.0,
+                        causes=redact(causes),
+                    )
+                )
+        except IntegrityError:
+            # Someone else was quicker: with the same verdict, or with an attempt, which counts.
+            return False
+        return True
+
+    def latest(self, asset: str, hour: datetime) -> LoadRow | None:
+        """The last attempt at an asset's hour: the one that counts; None if there was none."""
+        query = sa.select(loads).where(loads.c.asset == asset, loads.c.hour == hour)
+        with self._reader.connect() as connection:
+            row = connection.execute(query.order_by(loads.c.attempt.desc()).limit(1)).one_or_none()
+        return _load_row(row) if row else None
+
+    def standing(self, *statuses: Status, since: datetime | None = None) -> list[LoadRow]:
+        """Last attempts that stand so, by hour and then in the order in which they started.
+
+        Args:
+            statuses: Wanted states.
+            since: Only hours from this one on (aware).
+        """
+        newer = loads.alias()
+        latest = ~sa.exists().where(
+            newer.c.asset == loads.c.asset,
+            newer.c.hour == loads.c.hour,
+            newer.c.attempt > loads.c.attempt,
+        )
+        query = sa.select(loads).where(loads.c.status.in_(statuses), latest)
+        if since is not None:
+            query = query.where(loads.c.hour >= since)
+        with self._reader.connect() as connection:
+            found = connection.execute(query.order_by(loads.c.hour, loads.c.started_at, loads.c.id))
+            return [_load_row(row) for row in found]
+
     def succeeded_hours(self, asset: str, *, include_missed: bool = False) -> list[datetime]:
         """Hours (aware UTC, ascending) with at least one SUCCESS; missed ones only if asked."""
         query = sa.select(loads.c.hour).distinct().where(_succeeded(asset, include_missed))

@@ -1,15 +1,16 @@
 """Reads the catalog folder into one validated ``Catalog``; a bad file raises, with its line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Contract
-from retail_platform.metadata.models import Connection, Source, TableRow
+from retail_platform.metadata.models import Connection, Dependency, Source, TableRow
 from retail_platform.metadata.yaml_files import Place, line_of, read_model
 
 
@@ -25,6 +26,7 @@ class Table:
         contract: Contract of its Silver entity.
         parents: Silver entities that go first, hard and soft.
         hard_parents: The subset whose failure blocks this table.
+        waits: How long each parent is waited for while another run loads it.
     """
 
     source: str
@@ -34,6 +36,12 @@ class Table:
     contract: Contract
     parents: tuple[str, ...]
     hard_parents: tuple[str, ...]
+    waits: Mapping[str, timedelta]
+
+    @property
+    def soft_parents(self) -> tuple[str, ...]:
+        """Silver entities that go first, but whose failure only warns."""
+        return tuple(parent for parent in self.parents if parent not in self.hard_parents)
 
     @property
     def bronze(self) -> str:
@@ -162,14 +170,16 @@ def _resolve(
         )
     _check_columns(where, row, contract)
     _check_masks(where, row, contract)
+    parents = _parents(where, source, row, sources)
     return Table(
         source=source.source,
         connection=source.connection,
         owners=source.owners,
         row=row,
         contract=contract,
-        parents=_parents(where, source, row, sources, required_only=False),
-        hard_parents=_parents(where, source, row, sources, required_only=True),
+        parents=tuple(parents),
+        hard_parents=tuple(entity for entity, edge in parents.items() if edge.required),
+        waits={entity: edge.wait for entity, edge in parents.items()},
     )
 
 
@@ -218,14 +228,14 @@ def _check_masks(where: Place, row: TableRow, contract: Contract) -> None:
 
 
 def _parents(
-    where: Place, source: Source, row: TableRow, sources: list[Source], *, required_only: bool
-) -> tuple[str, ...]:
+    where: Place, source: Source, row: TableRow, sources: list[Source]
+) -> dict[str, Dependency]:
     entities = {
         f"{other.source}.{other_row.table}": other_row.silver.entity
         for other in sources
         for other_row in other.tables
     }
-    parents = []
+    parents: dict[str, Dependency] = {}
     for position, dependency in enumerate(row.depends_on):
         qualified = (
             dependency.table if "." in dependency.table else f"{source.source}.{dependency.table}"
@@ -235,9 +245,8 @@ def _parents(
                 f"{where.at('depends_on', position)}: depends_on names {qualified!r}, "
                 f"which no source has. Tables: {sorted(entities)}."
             )
-        if dependency.required or not required_only:
-            parents.append(entities[qualified])
-    return tuple(parents)
+        parents[entities[qualified]] = dependency
+    return parents
 
 
 def _parents_first(tables: dict[str, Table], places: dict[str, Place]) -> list[str]:

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DURATION = re.compile(r"(\d+)([smhd])")
+PARENT_WAIT = timedelta(minutes=15)
+"""How long a running parent is waited for where metadata does not say otherwise."""
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -183,10 +185,12 @@ class Dependency(Frozen):
     Attributes:
         table: Table of the same source, or ``source.table``.
         required: A failed required parent blocks this table; a soft one only goes first.
+        wait: How long a parent that another run still loads is waited for.
     """
 
     table: str
     required: bool = True
+    wait: Duration = PARENT_WAIT
 
 
 def _dependency(value: object) -> object:

@@ -1,6 +1,6 @@
 """One Dagster asset per Silver table. Glue only: what a load does is in ``load``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -11,10 +11,14 @@ from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.lakehouse.tables import fetched
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Catalog, Table
+from retail_platform.operations.blocked import DependenciesResource
+from retail_platform.operations.executor import soft_edges
 from retail_platform.partitions import hour_of
 from retail_platform.quality.verdicts import HeldBack, Verdict, check_names
 from retail_platform.silver.load import SilverLoad, SilverLoader
 from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
+
+SOFT_PARENTS = "soft_parents"
 
 
 def silver_key(entity: str) -> dg.AssetKey:
@@ -36,6 +40,7 @@ def build_silver_asset(
         key=key,
         partitions_def=partitions_def,
         deps=[bronze_key(table), *(silver_key(parent) for parent in table.parents)],
+        op_tags=soft_edges([silver_key(parent) for parent in table.soft_parents]),
         group_name=f"silver_{table.source}",
         kinds={"delta", "pyspark"},
         owners=list(table.owners),
@@ -55,11 +60,14 @@ def build_silver_asset(
             dg.AssetCheckSpec(
                 name, asset=key, partitions_def=partitions_def, description=description
             )
-            for name, description in check_names(table).items()
+            for name, description in _checks(table).items()
         ],
     )
     def _asset(
-        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, control: ControlResource
+        context: dg.AssetExecutionContext,
+        lakehouse: LakehouseResource,
+        control: ControlResource,
+        dependencies: DependenciesResource,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         loader = SilverLoader(
             catalog=catalog,
@@ -72,6 +80,7 @@ def build_silver_asset(
             request=control.requests.of_run(context.run.tags),
         )
         with dagster_failures():
+            troubles = dependencies.admit_silver(context, table)
             try:
                 load = loader.load(hour_of(context.partition_key))
             except HeldBack as held:
@@ -81,6 +90,8 @@ def build_silver_asset(
         context.log.info(f"silver.{table.entity}: {_summary(load)}")
         for verdict in load.verdicts or _nothing_read(table):
             yield _check_result(verdict, key)
+        if table.soft_parents:
+            yield _soft_parents_result(table, key, troubles)
         rows = fetched(lakehouse.lake.read("silver", table.entity).limit(PREVIEW_ROWS))
         yield dg.MaterializeResult(
             asset_key=key,
@@ -97,6 +108,32 @@ def build_silver_asset(
         )
 
     return dg.Definitions(assets=[_asset])
+
+
+def _checks(table: Table) -> dict[str, str]:
+    """Every check of the table with its description."""
+    if not table.soft_parents:
+        return check_names(table)
+    parents = ", ".join(table.soft_parents)
+    text = f"Warns when a table that only goes first was not loaded: {parents}."
+    return {**check_names(table), SOFT_PARENTS: text}
+
+
+def _soft_parents_result(
+    table: Table, key: dg.AssetKey, troubles: Mapping[str, str]
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=SOFT_PARENTS,
+        passed=not troubles,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            "Loaded without the present state of a parent: " + "; ".join(troubles.values())
+            if troubles
+            else "Every parent was loaded first."
+        ),
+        metadata={"parents": ", ".join(table.soft_parents), "not_loaded": ", ".join(troubles)},
+    )
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

@@ -8,14 +8,19 @@ from pathlib import Path
 import dagster as dg
 
 from retail_platform.bronze.assets import build_bronze_asset
+from retail_platform.control.database import open_control
+from retail_platform.control.ledger import Ledger
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.metadata.loader import load_catalog
+from retail_platform.operations.blocked import DependenciesResource
 from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.running import run_hour
 from retail_platform.partitions import hourly_partitions
 from retail_platform.silver.assets import build_silver_asset
 from retail_platform_tests.platform.box import FIRST_HOUR, PII_KEY, hour_at
+
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,12 @@ class Location:
 
     job: dg.JobDefinition
     instance: dg.DagsterInstance
+    ledger: Ledger
 
-    def run(self, number: int) -> dg.ExecuteInProcessResult:
-        """Runs one hour."""
-        return run_hour(self.job, instance=self.instance, hour=hour_at(number))
+    def run(self, number: int, *assets: str) -> dg.ExecuteInProcessResult:
+        """Runs one hour of all assets, or of some."""
+        keys = [dg.AssetKey(asset.split("/")) for asset in assets] or None
+        return run_hour(self.job, instance=self.instance, hour=hour_at(number), assets=keys)
 
 
 @contextmanager
@@ -49,15 +56,23 @@ def location(catalog: Path, home: Path, address: str) -> Iterator[Location]:
     lakehouse = LakehouseResource(
         lake_url=str(home / "lake"), catalog=str(catalog), engine_url=address
     )
-    control = ControlResource(url=f"sqlite:///{home / 'control.db'}")
+    url = f"sqlite:///{home / 'control.db'}"
+    resources = {
+        "lakehouse": lakehouse,
+        "control": ControlResource(url=url),
+        "dependencies": DependenciesResource(
+            control_url=url, engine="embedded", poll_seconds=POLL_SECONDS
+        ),
+    }
     rest = dg.Definitions(
         jobs=[job],
-        resources={"lakehouse": lakehouse, "control": control},
+        resources=resources,
         executor=platform_executor,
     )
     with dg.DagsterInstance.ephemeral() as instance:
         whole = dg.Definitions.merge(*assets, rest)
-        yield Location(whole.resolve_job_def("all"), instance)
+        ledger = Ledger(open_control(url))
+        yield Location(whole.resolve_job_def("all"), instance, ledger)
 
 
 def materialised(result: dg.ExecuteInProcessResult) -> set[str]:
