@@ -23,6 +23,7 @@ from retail_platform.bronze.transforms import (
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
+from retail_platform.extract.fitting import fit_batch
 from retail_platform.extract.reader import SourceReader
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import PermanentFailure, TransientFailure
@@ -148,7 +149,7 @@ class BronzeLoader:
         )
 
     def _read(self, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
-        received = self._in_stored_case(self.reader.read(self.table, window))
+        received = self._in_stored_types(self._in_stored_case(self.reader.read(self.table, window)))
         self.lakehouse.ensure(
             "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
         )
@@ -209,6 +210,27 @@ class BronzeLoader:
         )
         return pa.RecordBatchReader.from_batches(
             schema, (batch.rename_columns(names) for batch in received)
+        )
+
+    def _in_stored_types(self, received: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """A file's rows in the stored types: a value that does not fit is refused with its row."""
+        if "_parse_error" not in received.schema.names or not self.lakehouse.exists(
+            "bronze", self.table.bronze
+        ):
+            return received
+        stored = self.lakehouse.schema("bronze", self.table.bronze)
+        schema = pa.schema(
+            [
+                field.with_type(
+                    stored.field(field.name).type if field.name in stored.names else field.type
+                )
+                for field in received.schema
+            ]
+        )
+        if schema.equals(received.schema):
+            return received
+        return pa.RecordBatchReader.from_batches(
+            schema, (fit_batch(batch, schema) for batch in received)
         )
 
     def _stored_hashes(self, hour: datetime) -> pa.Array:

@@ -78,7 +78,12 @@ def open_reader(
 def _file_source(table: Table, root: str, zone: str) -> FileSource:
     declared = [name for name in table.row.columns if not name.startswith("_")]
     return FileSource(
-        root, table.row.path or "", zone, columns=declared, name=f"bronze.{table.bronze}"
+        root,
+        table.row.path or "",
+        zone,
+        columns=declared,
+        name=f"bronze.{table.bronze}",
+        form=table.row.file_format,
     )
 
 

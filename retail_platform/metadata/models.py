@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from retail_platform.metadata.file_formats import CSV, FileFormat
+
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DURATION = re.compile(r"(\d+)([smhd])")
 PARENT_WAIT = timedelta(minutes=15)
@@ -212,6 +214,7 @@ class TableRow(Frozen):
         trim: Whether text values lose surrounding white space in Silver.
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
+        files: For files: how they are written; plain CSV where it is left out.
         pii: Silver column to masking method.
         depends_on: Order and blocking between Silver tables.
         references: Foreign keys with inferred members.
@@ -230,6 +233,7 @@ class TableRow(Frozen):
     trim: bool = True
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
+    files: FileFormat | None = None
     pii: dict[Name, Literal["hash"]] = Field(default_factory=dict)
     depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
     references: tuple[Reference, ...] = ()
@@ -242,6 +246,13 @@ class TableRow(Frozen):
             raise ValueError("an incremental load needs watermark: {column: ...}")
         if (self.load == "files") != (self.path is not None):
             raise ValueError("path goes with load: files, and only there")
+        if self.files is not None and self.load != "files":
+            raise ValueError("files goes with load: files, and only there")
+        if self.file_format.incomplete == "hold" and not self._swept_by_file:
+            raise ValueError(
+                "files: {incomplete: hold} needs columns: {_file: x} and silver: {sweep: [x]}, so "
+                "that the file that is delivered again takes the place of the one held"
+            )
         if self.silver.merge == "scd2" and self.watermark is None:
             raise ValueError("merge: scd2 needs watermark: {column: ...}, its valid_from")
         if self.silver.merge == "scd2" and self.silver.sweep:
@@ -273,6 +284,15 @@ class TableRow(Frozen):
     def name_in_source(self) -> str:
         """What the database calls the table, with its schema where it is not the default one."""
         return self.source_name or self.table
+
+    @property
+    def file_format(self) -> FileFormat:
+        """How the table's files are written."""
+        return self.files or CSV
+
+    @property
+    def _swept_by_file(self) -> bool:
+        return self.silver.sweep == (self.columns.get("_file"),)
 
     @property
     def swept_by(self) -> tuple[str, ...] | None:

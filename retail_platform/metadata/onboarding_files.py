@@ -6,12 +6,12 @@ A pattern is found by putting the codes of ``strftime`` in the place of dates an
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from retail_platform.extract.csv_records import read_records
+from retail_platform.extract.csv_records import read_delimited
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.file_formats import CSV
 from retail_platform.metadata.onboarding_tables import (
     SAMPLE_ROWS,
     SourceColumn,
@@ -81,9 +81,11 @@ def _table_name(pattern: str) -> str:
 
 
 def _described(pattern: str, path: Path) -> SourceTable:
-    records = read_records(path, delimiter=",", encoding="utf-8", fallback="cp1252")
+    records = read_delimited(path, CSV)
     header = next(records, None)
-    names: Sequence[str] = header.values if header else []
+    names = [
+        name or f"column_{place}" for place, name in enumerate(header.values if header else [], 1)
+    ]
     rows = [
         dict(zip(names, record.values, strict=False))
         for record in islice(records, SAMPLE_ROWS)

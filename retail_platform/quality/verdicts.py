@@ -41,6 +41,7 @@ ROW_RULES = "row_rules"
 QUARANTINED_SHARE = "quarantined_share"
 ROW_COUNT = "row_count"
 REFERENCES = "references"
+FILES_WHOLE = "files_whole"
 
 HISTORY = timedelta(hours=24)
 """How long a table must have been loaded before the fall of its row count is judged."""
@@ -60,6 +61,8 @@ def check_names(table: Table) -> dict[str, str]:
             "Holds the hour when a whole read is empty or more than "
             f"{table.row.silver.max_shrink:.0%} smaller than the table."
         )
+    if table.row.file_format.incomplete == "hold":
+        checks[FILES_WHOLE] = "Holds the hour while one of its files breaks off before its end."
     if table.row.references:
         checks[REFERENCES] = "Warns when rows refer to members that are not there yet."
     return checks
@@ -108,6 +111,21 @@ def judge(
     if table.row.swept_by == ():
         verdicts.append(_row_count(table, live_before, live_read, history))
     return verdicts
+
+
+def files_whole(incomplete: Sequence[str]) -> Verdict:
+    """The verdict on an hour's files.
+
+    Args:
+        incomplete: What says of a file that it breaks off; none when all are whole.
+    """
+    return Verdict(
+        check=FILES_WHOLE,
+        passed=not incomplete,
+        blocking=True,
+        text="; ".join(incomplete) or "every file has its end",
+        figures={"incomplete": len(incomplete)},
+    )
 
 
 def _row_count(table: Table, live_before: int, live_read: int, history: timedelta) -> Verdict:

@@ -8,6 +8,8 @@ import hashlib
 
 import pyarrow as pa
 
+from retail_platform.metadata.file_formats import PLAIN_NUMBERS, NumberStyle
+
 HMAC_BLOCK = 64
 WHOLE = r"^[+-]?[0-9]+(\\.0+)?$"
 NUMBER = r"^[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)$"
@@ -29,7 +31,13 @@ def text_of(column: str, *, trim: bool, null_tokens: tuple[str, ...]) -> str:
     return f"case when lower({text}) in ({tokens}) then null else {text} end"
 
 
-def read_as(column: str, received: pa.DataType, physical: str, zone: str) -> str:
+def read_as(
+    column: str,
+    received: pa.DataType,
+    physical: str,
+    zone: str,
+    numbers: NumberStyle = PLAIN_NUMBERS,
+) -> str:
     """An expression of type ``physical`` that reads ``column``.
 
     Args:
@@ -37,8 +45,11 @@ def read_as(column: str, received: pa.DataType, physical: str, zone: str) -> str
         received: Its Arrow type.
         physical: Type of the contract.
         zone: IANA zone of naive timestamps.
+        numbers: How numbers in texts are written.
     """
     if pa.types.is_string(received) or pa.types.is_large_string(received):
+        if physical in ("int", "bigint", "double") or physical.startswith("decimal"):
+            column = plain_number(column, numbers)
         return _from_text(column, physical, zone)
     if pa.types.is_timestamp(received) and received.tz is None and physical == "timestamp":
         return f"to_utc_timestamp(cast({column} as timestamp), '{zone}')"
@@ -46,6 +57,21 @@ def read_as(column: str, received: pa.DataType, physical: str, zone: str) -> str
         # A fraction is not a whole number: 17850.0 is one, 1.5 is not.
         return f"case when {column} = floor({column}) then try_cast({column} as {physical}) end"
     return f"try_cast({column} as {physical})"
+
+
+def plain_number(text: str, numbers: NumberStyle) -> str:
+    """A number's text with a point before the fraction and no other mark.
+
+    Where marks are declared a text that does not keep to them is NULL, never guessed at: ``1.5`` is
+    no number where the comma is the decimal mark.
+    """
+    if numbers == PLAIN_NUMBERS:
+        return text
+    grouped = f"[0-9]{{1,3}}([{numbers.thousands}][0-9]{{3}})+|" if numbers.thousands else ""
+    whole, mark = f"({grouped}[0-9]+)", f"[{numbers.decimal}]"
+    written = f"^[+-]?({whole}({mark}[0-9]*)?|{mark}[0-9]+)([eE][+-]?[0-9]+)?$"
+    marks = sql_text(f"{numbers.decimal}{numbers.thousands or ''}")
+    return f"case when {text} rlike {sql_text(written)} then translate({text}, {marks}, '.') end"
 
 
 def _from_text(text: str, physical: str, zone: str) -> str:

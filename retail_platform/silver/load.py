@@ -17,6 +17,7 @@ from retail_platform.control.approvals import Approval
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.models import Status
 from retail_platform.control.requests import Request
+from retail_platform.extract.records import INCOMPLETE
 from retail_platform.extract.window import HOUR
 from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.metadata.loader import Catalog, Table
@@ -26,6 +27,7 @@ from retail_platform.quality.verdicts import (
     REFERENCES,
     ROW_COUNT,
     Verdict,
+    files_whole,
     held_back,
     holding,
     judge,
@@ -157,6 +159,8 @@ class SilverLoader:
                 live_read=self._keys(batch) if whole else 0,
                 history=self._history(hour) if whole else timedelta(0),
             )
+            if self.table.row.file_format.incomplete == "hold":
+                verdicts.append(files_whole(self._incomplete(batch)))
             approvals = self._approvals(hour, verdicts)
             verdicts = with_approvals(verdicts, approvals)
             if holding(verdicts):
@@ -347,6 +351,17 @@ class SilverLoader:
         )
         latest = found.pop("_latest")
         return Counts(read=read, duplicates=found.pop("duplicate"), **found), latest
+
+    def _incomplete(self, batch: DataFrame) -> list[str]:
+        """What the batch says of files that break off, without those delivered again since."""
+        reasons = (
+            batch.where("not _outdated")
+            .select(f.explode("_reasons").alias("reason"))
+            .where(f.col("reason").contains(f": {INCOMPLETE}: "))
+            .distinct()
+            .collect()
+        )
+        return sorted(row["reason"] for row in reasons)
 
     def _keys(self, rows: DataFrame) -> int:
         return rows.select(*self.table.row.key).distinct().count()

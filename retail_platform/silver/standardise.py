@@ -177,7 +177,13 @@ def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
     return Reading(
         column=column,
         raw=f"cast({quoted} as string)",
-        value=read_as(quoted, arrow, column.physicalType, table.connection.timezone),
+        value=read_as(
+            quoted,
+            arrow,
+            column.physicalType,
+            table.connection.timezone,
+            table.row.file_format.numbers,
+        ),
     )
 
 

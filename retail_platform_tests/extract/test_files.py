@@ -1,26 +1,35 @@
 """Landing files as senders really deliver them: every line arrives, well-formed or explained."""
 
 import hashlib
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from retail_platform.extract.csv_records import read_records
+from retail_platform.extract.csv_records import read_delimited
 from retail_platform.extract.files import FileSource
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.metadata.file_formats import CSV, DelimitedFormat, FileFormat
 
 PATTERN = "pos/%Y-%m-%d/transactions_%Y%m%dT%H"
 HOUR = datetime(2026, 11, 20, 9, tzinfo=UTC)
+FIELDS = [{"name": "no", "start": 1, "width": 5}, {"name": "text", "start": 6, "width": 5}]
 NAME = "pos/2026-11-20/transactions_20261120T09"
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> FileSource:
     return FileSource(
-        tmp_path, PATTERN, "Europe/London", columns=["no", "text"], name="pos.transactions"
+        tmp_path,
+        PATTERN,
+        "Europe/London",
+        columns=["no", "text"],
+        name="pos.transactions",
+        form=DelimitedFormat(format="csv", fallback_encoding="cp1252"),
     )
 
 
@@ -188,13 +197,51 @@ def test_large_files_come_in_bounded_batches(source: FileSource, tmp_path: Path)
     assert sizes == [10_000, 10_000, 5_000]
 
 
+def test_a_file_that_grows_while_it_is_read_is_tried_again(
+    source: FileSource, tmp_path: Path
+) -> None:
+    """Its marker came too early: what was hashed is not what is read."""
+    path = deliver(tmp_path, "no,text\n" + "".join(f"{n},x\n" for n in range(20_000)))
+    source.content(path)
+    batches = source.read([path])
+    batches.read_next_batch()
+    with path.open("a") as file:
+        file.write("20001,x\n")
+    with pytest.raises(TransientFailure, match=rf"{NAME}\.csv: it changed while it was read"):
+        batches.read_all()
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ({"format": "csv"}, '1,"a b"\n'),
+        ({"format": "jsonl"}, '{"no": 1, "text": "a b"}\n'),
+        ({"format": "fixed_width", "fields": FIELDS}, "1    a b  \n"),
+    ],
+)
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, files: dict, line: str) -> None:
+    """Sixty thousand rows need no more than twenty thousand: one batch at a time."""
+    form = TypeAdapter(FileFormat).validate_python(files)
+    source = FileSource(tmp_path, PATTERN, "UTC", form=form)
+    peaks = []
+    for count in (20_000, 60_000):
+        head = "no,text\n" if files["format"] == "csv" else ""
+        path = deliver(tmp_path, head + line * count, f"{NAME}.{form.extension}")
+        tracemalloc.start()
+        read = sum(batch.num_rows for batch in source.read([path]))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert read == count
+    assert peaks[1] < peaks[0] * 1.2
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.text('ab",\r\n é', max_size=12), max_size=12))
 def test_no_text_is_ever_lost(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("lost") / "any.csv"
     content = "\n".join(lines)
     path.write_bytes(content.encode())
-    records = list(read_records(path, delimiter=",", encoding="utf-8", fallback=None))
+    records = list(read_delimited(path, CSV))
     kept = "".join(record.raw for record in records)
     assert kept.replace("\n", "").replace("\r", "") == content.replace("\n", "").replace("\r", "")
     physical = content.encode().split(b"\n")

@@ -45,13 +45,14 @@ def test_a_truncated_last_line_is_quarantined_with_its_place(box: Box, landing: 
     assert "3,22423,CAKEST" in refused["payload"]
 
 
-def test_a_last_line_cut_inside_its_last_field_is_not_told_apart(
-    box: Box, landing: Landing
-) -> None:
-    """Known limit: without a final line break the number of fields is all there is to see."""
-    landing.deliver(0, pos_file(GOOD).removesuffix("gdom\n"))
+def test_a_last_line_cut_inside_its_last_field_is_quarantined(box: Box, landing: Landing) -> None:
+    """It has all its fields: only the line break that is not there tells that it is cut."""
+    path = landing.deliver(0, pos_file(line("2"), GOOD).removesuffix("gdom\n"))
     box.both(ENTITY, 0, landing.environ)
-    assert [row["country"] for row in box.live(ENTITY)] == ["United Kin"]
+    assert [row["country"] for row in box.live(ENTITY)] == ["France"]
+    (refused,) = box.quarantined(ENTITY)
+    assert refused["place"] == f"{path} line 3"
+    assert "it breaks off in this record" in refused["reasons"]
 
 
 def test_byte_order_mark_and_crlf_leave_no_trace(box: Box, landing: Landing) -> None:
