@@ -16,6 +16,7 @@ from retail_platform.operations.blocked import DependenciesResource, build_block
 from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
 from retail_platform.operations.request_jobs import build_reprocess_job
+from retail_platform.operations.quarantine import build_quarantine_defs
 from retail_platform.partitions import hourly_partitions
 from retail_platform.serving.assets import build_report_defs
 from retail_platform.settings import PACKAGE, Settings
@@ -92,6 +93,7 @@ def build_defs(
                 build_reprocess_job(catalog=catalog, hourly=hourly),
             ]
         ),
+        build_quarantine_defs(catalog=catalog, pii_key=settings.pii_key),
         dg.Definitions(resources=resources, executor=platform_executor),
     )
 

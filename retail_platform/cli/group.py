@@ -14,6 +14,7 @@ COMMANDS = {
     "approve": "retail_platform.cli.approve:approve",
     "onboard": "retail_platform.cli.onboard:onboard",
     "contracts": "retail_platform.cli.contracts:contracts",
+    "quarantine": "retail_platform.cli.quarantine:quarantine",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""
 

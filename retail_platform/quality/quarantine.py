@@ -104,7 +104,8 @@ def accept(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) ->
     lost to a newer one: either way nobody has to look at it any more.
     """
     version = lakehouse.version("quarantine", table.entity)
-    if lakehouse.row_count("quarantine", table.entity) == 0:
+    kept = lakehouse.row_count("quarantine", table.entity)
+    if kept == 0:
         return Commit(version_before=version, version=version)
     refused = lakehouse.read("quarantine", table.entity).where("accepted_run is null")
     let_in = (
@@ -113,7 +114,7 @@ def accept(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) ->
         .distinct()
         .join(refused.select("row_hash"), "row_hash", "left_semi")
     )
-    with lakehouse.staged(let_in) as rows:
+    with lakehouse.staged(let_in, rows=kept) as rows:
         if rows.count() == 0:
             return Commit(version_before=version, version=version)
         return lakehouse.merge(

@@ -192,18 +192,19 @@ class QuarantineReplay(SilverLoader):
         self._rows_of_hour = frozenset(row.row_hash for row in rows)
         rivals = self._rival_hours(rows)
         with ExitStack() as stack:
-            batch = self._classify(stack, received, hour, rivals)
-            seen = one_row(
-                batch.agg(
-                    f.count(f.lit(1)).alias("rows"),
-                    f.min("_extracted_at").alias("extracted_min"),
-                    f.max("_extracted_at").alias("extracted_max"),
-                    f.max("_watermark").alias("watermark_max"),
+            # A hash may occur more than once in an hour that was read more than once.
+            most = self.lakehouse.partition_rows(self.table.bronze, hour)
+            batch = self._classify(stack, received, hour, rivals, most)
+            read = Facts(
+                **one_row(
+                    batch.agg(
+                        f.count(f.lit(1)).alias("rows"),
+                        f.min("_extracted_at").alias("extracted_min"),
+                        f.max("_extracted_at").alias("extracted_max"),
+                    )
                 )
             )
-            watermark_max = seen.pop("watermark_max")
-            read = Facts(**seen)
-            counts, _ = self._tally(batch, read.rows)
+            counts, watermark_max = self._tally(batch, read.rows)
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             others = [other for other in rivals if other != hour]

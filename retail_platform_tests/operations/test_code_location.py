@@ -33,6 +33,8 @@ TABLES = {
 JOBS = {
     "all_hourly",
     "approve",
+    "quarantine_discard",
+    "quarantine_replay",
     "reconcile",
     "reprocess",
 }
