@@ -15,8 +15,8 @@ from retail_platform.operations.approvals import build_approve_job
 from retail_platform.operations.blocked import DependenciesResource, build_blocked_defs
 from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
-from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.operations.quarantine import build_quarantine_defs
+from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.partitions import hourly_partitions
 from retail_platform.serving.assets import build_report_defs
 from retail_platform.settings import PACKAGE, Settings
