@@ -234,6 +234,8 @@ class QuarantineReplay(SilverLoader):
         Stored rows keep the sequence of the first reading of their content, so Bronze has to be
         asked. Chains of whole reads are built from all of them, and rows are dated over all.
         """
+        if self._replaces:
+            return []
         chains = self.table.row.swept_by == () and self.table.row.silver.merge == "scd2"
         if chains or self._dates_rows:
             return self.ledger.succeeded_hours(self.asset)

@@ -117,6 +117,22 @@ def test_replays_into_whole_reads(
 
 
 @TWO
+@given(history=whole_reads())
+def test_replays_into_a_table_that_is_replaced(
+    strict: Catalog, wide: Catalog, engine_address: str, history: History
+) -> None:
+    _replayed_like_loaded(strict, wide, "rates", engine_address, history)
+
+
+@TWO
+@given(history=whole_reads())
+def test_replays_into_an_archive(
+    strict: Catalog, wide: Catalog, engine_address: str, history: History
+) -> None:
+    _replayed_like_loaded(strict, wide, "archive", engine_address, history)
+
+
+@TWO
 @given(history=slice_reads())
 def test_replays_into_restated_slices(
     strict: Catalog, wide: Catalog, engine_address: str, history: History
