@@ -269,6 +269,21 @@ class Ledger:
         with self._reader.connect() as connection:
             return connection.scalar(query)
 
+    def reads_before(self, asset: str, hour: datetime, limit: int) -> list[int]:
+        """Rows read by the last successful load of each of the ``limit`` hours before ``hour``."""
+        newest = (
+            sa.select(loads.c.hour, sa.func.max(loads.c.id).label("id"))
+            .where(_succeeded(asset, include_missed=False), loads.c.hour < hour)
+            .group_by(loads.c.hour)
+            .order_by(loads.c.hour.desc())
+            .limit(limit)
+            .subquery()
+        )
+        with self._reader.connect() as connection:
+            return list(
+                connection.scalars(sa.select(loads.c.read).join(newest, loads.c.id == newest.c.id))
+            )
+
     def max_extracted(self, asset: str) -> datetime | None:
         """The greatest ``extracted_max`` of the asset's successful loads; None without any."""
         query = sa.select(loads.c.extracted_max).where(

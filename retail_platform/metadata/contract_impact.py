@@ -127,8 +127,7 @@ def platform_checks(catalog: Catalog, contract: Contract) -> dict[str, set[str]]
     for rule in contract.row_rules:
         found[f"{table}: rule {rule.name!r}"] = names_in(rule.predicate, names)
     for rule in contract.batch_rules:
-        if rule.expression:
-            found[f"{table}: rule {rule.name!r}"] = names_in(rule.expression, names)
+        found[f"{table}: rule {rule.name!r}"] = names_in(rule.aggregate("true") or "", names)
     own = catalog.by_entity.get(contract.name)
     if own is not None and own.row.watermark:
         found[f"{own.bronze}: watermark"] = {own.row.watermark.column}

@@ -14,6 +14,7 @@ from retail_platform.metadata.contract_terms import WithCustomProperties
 
 ENGINE = "retail_platform"
 HISTORY = 24
+Dimension = Literal["completeness", "uniqueness", "validity", "volume"]
 Metric = Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"]
 
 
@@ -181,24 +182,48 @@ class BatchRule(BaseModel):
     Attributes:
         name: Short name for verdicts.
         dimension: ``completeness``, ``uniqueness``, ``validity`` or ``volume``: its check.
-        expression: Spark SQL aggregate over the rows that go on; None counts those that were read.
+        condition: Spark SQL that is true for the rows to count; None where none is counted so.
+        duplicates_of: Columns whose values may not be shared by different keys.
+        key: The table's key.
         limits: The range.
-        unit: ``rows``, or ``percent`` of those rows (of the usual number, for volume).
+        unit: ``rows``, or ``percent`` of the rows that go on (of the usual number, for volume).
         blocking: Whether a measure outside of the range holds the hour.
         history: Hours whose median is the usual number of rows; None where rows count as they are.
-        columns: Columns whose values it reads.
+        column: The column that it was written at, if any.
+        reads_values: Whether it looks at values, and not only at whether there are any or equal.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    dimension: Literal["completeness", "uniqueness", "validity", "volume"]
-    expression: str | None
+    dimension: Dimension
+    condition: str | None = None
+    duplicates_of: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
     limits: Limits
     unit: Literal["rows", "percent"]
     blocking: bool
     history: int | None = None
-    columns: tuple[str, ...] = ()
+    column: str | None = None
+    reads_values: bool = False
+
+    def aggregate(self, rows: str) -> str | None:
+        """The measure as a Spark SQL aggregate; None where the number of rows is the measure.
+
+        Args:
+            rows: Spark SQL that is true for the rows to be measured.
+        """
+        if self.condition is not None:
+            return f"count_if(({rows}) and ({self.condition}))"
+        if not self.duplicates_of:
+            return None
+        # A value with a NULL in it is no duplicate; versions of one key share their values.
+        some = " and ".join(f"`{name}` is not null" for name in self.duplicates_of)
+        owners, values = _as_text((*self.duplicates_of, *self.key)), _as_text(self.duplicates_of)
+        return (
+            f"count(distinct case when ({rows}) and {some} then {owners} end) - "
+            f"count(distinct case when ({rows}) and {some} then {values} end)"
+        )
 
 
 def row_rule(rule: Quality, column: str | None) -> RowRule:
@@ -223,73 +248,66 @@ def batch_rule(rule: Quality, column: str | None, key: tuple[str, ...]) -> Batch
     Raises:
         ValueError: the entry stands where its metric has no meaning.
     """
-    blocking = rule.severity == "error"
     if rule.is_on_rows:
         name, predicate, _ = _predicate(rule, column)
         return BatchRule(
             name=rule.name or name,
             dimension="validity",
-            expression=f"count_if(not ({predicate}))",
+            condition=f"not ({predicate})",
             limits=NONE_AT_ALL,
             unit="rows",
             blocking=False,
-            columns=(column,) if column else (),
+            column=column,
+            reads_values=True,
         )
     assert rule.limits is not None, "validated"
-    dimension, expression, columns = _measure(rule, column, key)
+    dimension = _dimension(rule, column)
+    counts = dimension in ("completeness", "validity")
     return BatchRule(
         name=rule.name or f"{column or 'rows'}: {rule.metric}",
         dimension=dimension,
-        expression=expression,
+        condition=_condition(rule, column) if counts else None,
+        duplicates_of=_duplicates_of(rule, column) if dimension == "uniqueness" else (),
+        key=key,
         limits=rule.limits,
         unit=rule.unit,
-        blocking=blocking,
+        blocking=rule.severity == "error",
         history=(
             int(rule.arguments.get("medianOfHours", HISTORY))
             if dimension == "volume" and rule.unit == "percent"
             else None
         ),
-        columns=columns,
+        column=column,
+        reads_values=rule.metric in ("missingValues", "invalidValues"),
     )
 
 
-Dimension = Literal["completeness", "uniqueness", "validity", "volume"]
-
-
-def _measure(
-    rule: Quality, column: str | None, key: tuple[str, ...]
-) -> tuple[Dimension, str | None, tuple[str, ...]]:
-    if rule.metric == "rowCount" and column is None:
-        return "volume", None, ()
+def _dimension(rule: Quality, column: str | None) -> Dimension:
     if rule.metric == "duplicateValues":
-        columns = (column,) if column else tuple(rule.arguments.get("properties", ()))
-        if not columns:
-            raise ValueError("metric duplicateValues of a table needs arguments: {properties: []}")
-        return "uniqueness", _duplicates(columns, key), columns
-    if column is None or rule.metric == "rowCount":
-        place = "a column" if column is None else "the table"
+        return "uniqueness"
+    if (rule.metric == "rowCount") == (column is not None):
+        place = "the table" if rule.metric == "rowCount" else "a column"
         raise ValueError(f"metric {rule.metric} belongs to {place}")
+    if rule.metric == "rowCount":
+        return "volume"
+    return "validity" if rule.metric == "invalidValues" else "completeness"
+
+
+def _condition(rule: Quality, column: str | None) -> str:
     if rule.metric == "nullValues":
-        return "completeness", f"count_if(`{column}` is null)", ()
+        return f"`{column}` is null"
     if rule.metric == "missingValues":
         values = rule.arguments["missingValues"]
         missing = f"cast(`{column}` as string) in ({_texts(v for v in values if v is not None)})"
-        if None in values:
-            missing = f"(`{column}` is null or {missing})"
-        return "completeness", f"count_if({missing})", (column,)
-    predicate = _predicate(rule, column)[1]
-    return "validity", f"count_if(not ({predicate}))", (column,)
+        return f"`{column}` is null or {missing}" if None in values else missing
+    return f"not ({_predicate(rule, column)[1]})"
 
 
-def _duplicates(columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    """Rows whose values another key has too; a value with a NULL in it is no duplicate."""
-    some = " and ".join(f"`{column}` is not null" for column in columns)
-    value = _as_text(columns)
-    owner = _as_text((*columns, *key))
-    return (
-        f"count(distinct case when {some} then {owner} end) - "
-        f"count(distinct case when {some} then {value} end)"
-    )
+def _duplicates_of(rule: Quality, column: str | None) -> tuple[str, ...]:
+    columns = (column,) if column else tuple(rule.arguments.get("properties", ()))
+    if not columns:
+        raise ValueError("metric duplicateValues of a table needs arguments: {properties: [...]}")
+    return columns
 
 
 def _as_text(columns: tuple[str, ...]) -> str:

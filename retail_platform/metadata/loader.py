@@ -90,6 +90,8 @@ def load_catalog(folder: Path) -> Catalog:
     ]
     _refuse_twins([(path, contract.name) for path, contract in read], "name")
     contracts = {contract.name: contract for _, contract in read}
+    for path, contract in read:
+        _check_relationships(path, contract, contracts)
     tables: dict[str, Table] = {}
     places: dict[str, Place] = {}
     for path, source in sources:
@@ -213,13 +215,26 @@ def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
             )
 
 
+def _check_relationships(path: Path, contract: Contract, contracts: dict[str, Contract]) -> None:
+    for position, column in enumerate(contract.columns):
+        for relationship in column.relationships:
+            entity, _, other = str(relationship.to).partition(".")
+            target = contracts.get(entity)
+            if target is None or target.column(other) is None:
+                where = Place(path, ("schema", 0, "properties", position), f"column {column.name}")
+                raise PermanentFailure(
+                    f"{where.at('relationships')}: relationships: to {relationship.to!r} names no "
+                    "column of a contract; write it as entity.column."
+                )
+
+
 def _check_masks(where: Place, row: TableRow, contract: Contract) -> None:
     """Batch rules see the batch as it is stored: masked."""
     for rule in contract.batch_rules:
-        if rule.dimension == "uniqueness" or not (rule.columns or rule.dimension == "validity"):
+        if not rule.reads_values:
             continue
         for name in row.pii:
-            if re.search(rf"\b{name}\b", rule.expression or ""):
+            if re.search(rf"\b{name}\b", rule.condition or ""):
                 raise PermanentFailure(
                     f"{where.at('pii', name)}: rule {rule.name!r} of contract {contract.name} "
                     f"judges the values of {name!r}, which are masked when the batch is judged: "

@@ -9,7 +9,8 @@ from retail_platform.control.resource import ControlResource
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Catalog
 from retail_platform.partitions import hour_of, key_of
-from retail_platform.quality.verdicts import REFERENCES, ROW_RULES, check_names
+from retail_platform.quality.batch_rules import asset_checks
+from retail_platform.quality.verdicts import REFERENCES, ROW_RULES
 from retail_platform.steps import dagster_failures
 
 APPROVE = "approve"
@@ -46,7 +47,7 @@ def approve(
             f"approve {asset}: no such Silver table. Tables: "
             f"{', '.join(f'silver/{name}' for name in sorted(catalog.by_entity))}."
         )
-    rules = [name for name in check_names(table) if name not in (ROW_RULES, REFERENCES)]
+    rules = [name for name in asset_checks(table) if name not in (ROW_RULES, REFERENCES)]
     if rule not in rules:
         raise PermanentFailure(
             f"approve silver/{entity}, hour {key_of(hour)}: no rule {rule!r} holds this table "

@@ -14,7 +14,8 @@ from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.operations.blocked import DependenciesResource
 from retail_platform.operations.executor import soft_edges
 from retail_platform.partitions import hour_of
-from retail_platform.quality.verdicts import HeldBack, Verdict, check_names
+from retail_platform.quality.batch_rules import asset_checks
+from retail_platform.quality.verdicts import HeldBack, Verdict
 from retail_platform.silver.load import SilverLoad, SilverLoader
 from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
 
@@ -51,7 +52,9 @@ def build_silver_asset(
             "merge": table.row.silver.merge,
             "key": ", ".join(table.row.key),
         },
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.row.freshness),
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=table.contract.latency or table.row.freshness
+        ),
         automation_condition=late_data_condition(),
         retry_policy=RETRIES,
         backfill_policy=ONE_HOUR_A_RUN,
@@ -113,10 +116,10 @@ def build_silver_asset(
 def _checks(table: Table) -> dict[str, str]:
     """Every check of the table with its description."""
     if not table.soft_parents:
-        return check_names(table)
+        return asset_checks(table)
     parents = ", ".join(table.soft_parents)
     text = f"Warns when a table that only goes first was not loaded: {parents}."
-    return {**check_names(table), SOFT_PARENTS: text}
+    return {**asset_checks(table), SOFT_PARENTS: text}
 
 
 def _soft_parents_result(
@@ -166,7 +169,7 @@ def _check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
 def _nothing_read(table: Table) -> list[Verdict]:
     text = "nothing to judge: the source was not read while this was its latest hour"
     return [
-        Verdict(check=name, passed=True, blocking=False, text=text) for name in check_names(table)
+        Verdict(check=name, passed=True, blocking=False, text=text) for name in asset_checks(table)
     ]
 
 

@@ -8,6 +8,7 @@ them.
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -23,6 +24,7 @@ from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_liter
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.partitions import key_of
 from retail_platform.quality import quarantine
+from retail_platform.quality.batch_rules import batch_verdicts, measures
 from retail_platform.quality.verdicts import (
     REFERENCES,
     ROW_COUNT,
@@ -148,7 +150,7 @@ class SilverLoader:
         others = self._other_hours(hour, facts)
         with ExitStack() as stack:
             batch = self._classify(stack, received, hour, others, facts.rows)
-            counts, watermark_max = self._tally(batch, facts.rows)
+            counts, watermark_max, measured = self._tally(batch, facts.rows)
             reasons = quarantine.reasons_of(batch) if counts.quarantined else {}
             whole = self._is_judged_as_whole(hour, facts)
             verdicts = judge(
@@ -161,6 +163,9 @@ class SilverLoader:
             )
             if self.table.row.file_format.incomplete == "hold":
                 verdicts.append(files_whole(self._incomplete(batch)))
+            verdicts += batch_verdicts(
+                self.table.contract, counts, measured, partial(self._reads_before, hour)
+            )
             approvals = self._approvals(hour, verdicts)
             verdicts = with_approvals(verdicts, approvals)
             if holding(verdicts):
@@ -217,6 +222,9 @@ class SilverLoader:
     def _history(self, hour: datetime) -> timedelta:
         first = min(self.ledger.succeeded_hours(self.asset), default=hour)
         return max(hour - first, timedelta(0))
+
+    def _reads_before(self, hour: datetime, hours: int) -> list[int]:
+        return self.ledger.reads_before(self.asset, hour, hours)
 
     def _approvals(self, hour: datetime, verdicts: list[Verdict]) -> dict[str, Approval]:
         found = {
@@ -341,16 +349,19 @@ class SilverLoader:
             return superseded_rows(batch, others, key)
         return superseded_slices(batch, others, key, by)
 
-    def _tally(self, batch: DataFrame, read: int) -> tuple[Counts, datetime | None]:
-        """Rows by class, and the batch's greatest watermark."""
+    def _tally(self, batch: DataFrame, read: int) -> tuple[Counts, datetime | None, dict[str, int]]:
+        """Rows by class, the batch's greatest watermark, and what the contract's rules measure."""
+        asked = measures(self.table.contract)
         found = one_row(
             batch.agg(
                 f.max("_watermark").alias("_latest"),
                 *[f.expr(f"count_if(_class = '{name}')").alias(name) for name in CLASSES],
+                *[f.expr(aggregate).alias(name) for name, aggregate in asked.items()],
             )
         )
         latest = found.pop("_latest")
-        return Counts(read=read, duplicates=found.pop("duplicate"), **found), latest
+        measured = {name: found.pop(name) for name in asked}
+        return Counts(read=read, duplicates=found.pop("duplicate"), **found), latest, measured
 
     def _incomplete(self, batch: DataFrame) -> list[str]:
         """What the batch says of files that break off, without those delivered again since."""

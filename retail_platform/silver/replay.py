@@ -204,7 +204,7 @@ class QuarantineReplay(SilverLoader):
                     )
                 )
             )
-            counts, watermark_max = self._tally(batch, read.rows)
+            counts, watermark_max, _ = self._tally(batch, read.rows)
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             others = [other for other in rivals if other != hour]

@@ -144,6 +144,10 @@ def sql_rule(_: Tree, contracts: dict[str, Tree]) -> None:
     contracts["people"]["schema"][0]["quality"] = [{"type": "sql", "query": "select 1"}]
 
 
+def relationship_nowhere(_: Tree, contracts: dict[str, Tree]) -> None:
+    properties(contracts)[1]["relationships"] = [{"to": "orders.number"}]
+
+
 def mask_judged(source: Tree, contracts: dict[str, Tree]) -> None:
     people(source)["pii"] = {"email": "hash"}
     properties(contracts)[2]["quality"] = [
@@ -188,6 +192,7 @@ CASES: list[tuple[Change, list[str]]] = [
     (threshold_missing, ["people.yaml line", "parent_id.quality", "needs an operator"]),
     (column_metric_on_the_table, ["people.yaml", "nullValues belongs to a column"]),
     (sql_rule, ["people.yaml line", "quality", "predicate"]),
+    (relationship_nowhere, ["people.yaml line", "column parent_id", "'orders.number'"]),
     (mask_judged, ["shop.yaml line", "table people", "'email'", "masked"]),
 ]
 
@@ -208,6 +213,7 @@ LINES: list[tuple[Change, str, str]] = [
     (unknown_type, "people", "physicalType: nvarchar(50)"),
     (promise_too_short, "people", "- property: latency"),
     (mask_judged, "shop", "email: hash"),
+    (relationship_nowhere, "people", "relationships:"),
 ]
 
 
