@@ -193,6 +193,7 @@ def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
         )
     named = {
         "watermark.column": [row.watermark.column] if row.watermark else [],
+        "deleted.column": [row.deleted.column] if row.deleted else [],
         "columns": list(row.columns.values()),
         "pii": list(row.pii),
         "references": [reference.column for reference in row.references],

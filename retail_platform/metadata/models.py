@@ -159,6 +159,23 @@ class Reference(Frozen):
     entity: Name
 
 
+def _text(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool | int) else value
+
+
+class SoftDelete(Frozen):
+    """How the source marks a row as deleted; such a row becomes a tombstone with its sequence.
+
+    Attributes:
+        column: Silver name of the column that says so.
+        values: Its values that mean deleted, compared as text without case; none: any value does,
+            as in a column ``deleted_at``.
+    """
+
+    column: Name
+    values: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
+
+
 class SilverTarget(Frozen):
     """Where and how a table arrives in Silver.
 
@@ -170,6 +187,8 @@ class SilverTarget(Frozen):
             nothing.
         sweep: Columns that name a slice which every read delivers whole: stored keys of a slice
             that the newest read lacks become tombstones. Snapshot and full loads sweep the table.
+        deletes: ``soft`` keeps tombstones; ``hard`` purges them once they are older than the late
+            window, after which the lake has forgotten the key.
         max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
         max_shrink: Fall of the row count of a swept table (0 to 1) beyond which it is held.
     """
@@ -177,6 +196,7 @@ class SilverTarget(Frozen):
     entity: Name
     merge: Literal["upsert", "scd2", "append", "replace"]
     sweep: tuple[Name, ...] = ()
+    deletes: Literal["soft", "hard"] = "soft"
     max_quarantined: float = Field(default=0.5, ge=0, le=1)
     max_shrink: float = Field(default=0.2, ge=0, le=1)
 
@@ -209,6 +229,7 @@ class TableRow(Frozen):
             ``files`` reads the files of the hour, ``restated`` reads trailing days again.
         key: Silver columns that identify a row.
         watermark: Required by incremental loads; orders versions in every load.
+        deleted: Column by which the source marks deleted rows.
         columns: Source name to target name, where they differ.
         null_tokens: Texts that mean NULL, for text sources.
         trim: Whether text values lose surrounding white space in Silver.
@@ -228,6 +249,7 @@ class TableRow(Frozen):
     silver: SilverTarget
     source_name: str | None = None
     watermark: Watermark | None = None
+    deleted: SoftDelete | None = None
     columns: dict[str, Name] = Field(default_factory=dict)
     null_tokens: tuple[str, ...] = ()
     trim: bool = True
@@ -272,6 +294,11 @@ class TableRow(Frozen):
             raise ValueError(
                 "silver.sweep names slices of partial reads; here every read is the whole table, "
                 "which is swept as a whole: leave sweep out"
+            )
+        if merge == "scd2" and self.silver.deletes == "hard":
+            raise ValueError(
+                "silver.deletes: hard would leave the deleted key's last version open; merge: scd2 "
+                "keeps history and goes with deletes: soft"
             )
         if self.load == "restated" and not sweep:
             raise ValueError(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from retail_platform.automation import late_data_condition
+from retail_platform.automation import LATE_WINDOW, late_data_condition
 from retail_platform.bronze.assets import bronze_key
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
@@ -17,6 +17,7 @@ from retail_platform.partitions import hour_of
 from retail_platform.quality.batch_rules import asset_checks
 from retail_platform.quality.verdicts import HeldBack, Verdict
 from retail_platform.silver.load import SilverLoad, SilverLoader
+from retail_platform.silver.upsert import purge_tombstones
 from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
 
 SOFT_PARENTS = "soft_parents"
@@ -91,6 +92,10 @@ def build_silver_asset(
                     yield _check_result(verdict, key)
                 raise
         context.log.info(f"silver.{table.entity}: {_summary(load)}")
+        if table.row.silver.deletes == "hard":
+            before = hour_of(context.partition_key) - LATE_WINDOW
+            purged = purge_tombstones(lakehouse.lake, table, before=before).deleted
+            context.log.info(f"silver.{table.entity}: {purged} tombstones purged")
         for verdict in load.verdicts or _nothing_read(table):
             yield _check_result(verdict, key)
         if table.soft_parents:

@@ -94,7 +94,7 @@ def classified(
         when _rank > 1 then 'duplicate'
         when {loses} then 'stale'
         when _t_here is null or _t_inferred then 'applied'
-        when _t_row_hash = _row_hash and not _t_deleted then 'unchanged'
+        when _t_row_hash = _row_hash and _t_deleted = _deleted then 'unchanged'
         when {newer} then 'applied'
         when _t_row_hash = _row_hash and _t_extracted_at = _extracted_at then 'unchanged'
         else 'stale' end"""
@@ -210,14 +210,14 @@ def missing_from(
 
     Args:
         batch: Standardised rows of the newest read that say that their key is there.
-        target: Live rows of the Silver table.
+        target: Rows of the Silver table that are in force.
         key: Key columns.
         by: Columns that name a slice; none: the whole table.
 
     Returns:
         The key columns of the missing rows.
     """
-    live = target.where("not _deleted and not _inferred")
+    live = target
     if by:
         live = live.join(batch.select(*by).distinct(), list(by), "left_semi")
     return live.join(batch.select(*key).distinct(), list(key), "left_anti").select(*key)

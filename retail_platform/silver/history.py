@@ -1,8 +1,9 @@
 """SCD2: the chain of versions of each key, in the source's time. Pure DataFrame code.
 
 A version begins at its row's watermark (``valid_from``) and ends where the next one begins or
-where a whole read of the table missed the key (``_closed_at``). One row a version; the version
-identity is (key, valid_from).
+where a whole read of the table missed the key (``_closed_at``). A row that the source marks as
+deleted is a version too, a tombstone that is never current: it ends the one before, and a later
+row of the key ends it. One row a version; the version identity is (key, valid_from).
 """
 
 from collections.abc import Sequence
@@ -93,7 +94,7 @@ def chained(versions: DataFrame, key: Sequence[str]) -> DataFrame:
     return (
         versions.withColumn("_next", following)
         .withColumn("valid_to", f.expr(ends))
-        .withColumn("is_current", f.expr("valid_to is null"))
+        .withColumn("is_current", f.expr("valid_to is null and not _deleted"))
         .drop("_next")
     )
 

@@ -416,9 +416,9 @@ class SilverLoader:
             return None
         if emptied and others and self._read_after(facts):
             return None
+        in_force = "valid_to is null" if versions else "not _deleted"
         target = self.lakehouse.read("silver", self.table.entity)
-        if versions:
-            target = target.where("is_current")
+        target = target.where(f"{in_force} and not _inferred")
         # A refused row says that its key is there; in a table that is replaced it says nothing.
         there = "not _outdated and _good" if self._replaces else "not _outdated"
         missing = missing_from(batch.where(there), target, key, by)

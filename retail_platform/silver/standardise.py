@@ -3,6 +3,7 @@
 Pure DataFrame code. Which rows replace which is decided in ``classify`` and ``history``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -120,26 +121,31 @@ def standardise(
             "with: set RETAIL_PII_KEY."
         )
     readings = [_reading(column, received, table) for column in table.contract.columns]
+    named = _placing_columns(table)
+    place = [reading for reading in readings if reading.column.name in named]
+    content = [reading for reading in readings if reading.column.name not in named]
     typed = bronze.selectExpr(
         *[f"{reading.value} as `{reading.column.name}`" for reading in readings],
         "_hour",
         "_extracted_at",
         "_row_hash",
         f"{_clock(received)} as _clock",
-        f"{_unreadable(readings, received)} as _unreadable",
+        f"{_parse_error(received, _unreadable(place))} as _unreadable",
+        f"{_unreadable(content)} as _unreadable_content",
         f"{_payload(readings, received, table)} as {PAYLOAD}",
         f"{_place(received)} as {PLACE}",
     )
     moment = Moment.of(table)
+    gone = deleted(table)
     judged = typed.selectExpr(
         *[f"`{column.name}`" for column in table.contract.columns],
         f"{moment.watermark} as _watermark",
         "_extracted_at",
         "_row_hash",
         "_hour",
-        "false as _deleted",
+        f"{gone} as _deleted",
         "false as _inferred",
-        f"array_compact(concat(_unreadable, {_broken_rules(table, moment)})) as {REASONS}",
+        f"array_compact({_reasons(table, moment, gone)}) as {REASONS}",
         PAYLOAD,
         PLACE,
         f"{moment.excluded} as _excluded",
@@ -187,7 +193,7 @@ def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
     )
 
 
-def _unreadable(readings: list[Reading], received: pa.Schema) -> str:
+def _unreadable(readings: Sequence[Reading]) -> str:
     reasons = [
         f"case when {reading.raw} is not null and {reading.value} is null then "
         f"concat({sql_text(f'{reading.column.name}: cannot read ')}, substr({reading.raw}, 1, 60), "
@@ -195,21 +201,56 @@ def _unreadable(readings: list[Reading], received: pa.Schema) -> str:
         for reading in readings
         if reading.column.physicalType != "string"
     ]
-    if "_parse_error" in received.names:
-        reasons.append("_parse_error")
     return f"array({', '.join([*reasons, 'cast(null as string)'])})"
 
 
-def _broken_rules(table: Table, moment: "Moment") -> str:
+def _parse_error(received: pa.Schema, reasons: str) -> str:
+    """The reasons with that of a reader that could not make sense of the row."""
+    if "_parse_error" not in received.names:
+        return reasons
+    return f"concat({reasons}, array(_parse_error))"
+
+
+def _placing_columns(table: Table) -> set[str]:
+    """Columns that say which row it is, when it changed, and whether it was deleted."""
+    marked = [column for column in (table.row.watermark, table.row.deleted) if column is not None]
+    return {*table.row.key, *[column.column for column in marked]}
+
+
+def deleted(table: Table) -> str:
+    """SQL of whether the source marks a row as deleted, over its typed columns."""
+    mark = table.row.deleted
+    if mark is None:
+        return "false"
+    if not mark.values:
+        return f"`{mark.column}` is not null"
+    values = ", ".join(sql_text(value.lower()) for value in mark.values)
+    return f"coalesce(lower(cast(`{mark.column}` as string)) in ({values}), false)"
+
+
+def _reasons(table: Table, moment: "Moment", gone: str) -> str:
+    """All reasons to refuse a row; a deleted one needs its key and its place in time only.
+
+    A deletion that were refused for its content would leave the deleted row in force.
+    """
+    keys = {f"{column} is not null" for column in table.row.key}
     rules = [(rule.predicate, rule.name) for rule in table.contract.row_rules]
+    content = [rule for rule in rules if rule[0] not in keys]
+    place = [rule for rule in rules if rule[0] in keys]
     watermark = table.row.watermark
     if watermark is not None:
         there = f"{watermark.column} is not null"
-        rules = [rule for rule in rules if rule[0] != there]
+        content = [rule for rule in content if rule[0] != there]
         if watermark.null == "flag":
-            rules.append((there, f"{watermark.column} is missing"))
+            place.append((there, f"{watermark.column} is missing"))
         if watermark.future == "flag":
-            rules.append((f"not ({moment.future})", f"{watermark.column} is in the future"))
+            place.append((f"not ({moment.future})", f"{watermark.column} is in the future"))
+    placed = f"concat(_unreadable, {_broken(place)})"
+    whole = f"concat({placed}, _unreadable_content, {_broken(content)})"
+    return whole if gone == "false" else f"case when {gone} then {placed} else {whole} end"
+
+
+def _broken(rules: Sequence[tuple[str, str]]) -> str:
     failures = [
         f"case when not ({predicate}) then {sql_text(name)} end" for predicate, name in rules
     ]

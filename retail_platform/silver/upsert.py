@@ -72,6 +72,28 @@ def sweep(
     )
 
 
+def purge_tombstones(lakehouse: Lakehouse, table: Table, *, before: datetime) -> Commit:
+    """Removes the tombstones that hours before ``before`` brought, for ``deletes: hard``.
+
+    Gold has taken them over by then. An older row of such a key that is processed again is still
+    known to be beaten: Bronze is asked, which keeps its reads.
+
+    Args:
+        lakehouse: The lake.
+        table: Metadata of a table that holds one row a key.
+        before: Hour, aware UTC; newer tombstones stay.
+    """
+    stored = lakehouse.read("silver", table.entity)
+    old = stored.where(f"_deleted and _hour < {timestamp_literal(before)}").select(*table.row.key)
+    with lakehouse.staged(old, rows=lakehouse.row_count("silver", table.entity)) as keys:
+        if keys.count() == 0:
+            version = lakehouse.version("silver", table.entity)
+            return Commit(version_before=version, version=version)
+        return lakehouse.merge(
+            "silver", table.entity, keys, on=table.row.key, matched=["AND t._deleted THEN DELETE"]
+        )
+
+
 def mismatch(table: Table, commit: Commit, planned: str) -> PermanentFailure:
     """The failure of a commit whose own metrics contradict the plan."""
     return PermanentFailure(

@@ -66,7 +66,7 @@ def apply_versions(
             .withColumn(
                 "_closed_at",
                 f.expr(
-                    "case when _gone and is_current then "
+                    "case when _gone and valid_to is null then "
                     f"{timestamp_literal(hour + HOUR)} else _closed_at end"
                 ),
             )

@@ -164,6 +164,14 @@ def slices_of_a_whole_read(source: Tree, _: dict[str, Tree]) -> None:
     people(source)["silver"]["sweep"] = ["parent_id"]
 
 
+def mark_nowhere(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["deleted"] = {"column": "is_deleted"}
+
+
+def purged_history(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["silver"] |= {"merge": "scd2", "deletes": "hard"}
+
+
 CASES: list[tuple[Change, list[str]]] = [
     (unknown_key, ["shop.yaml line ", "tables.people.waterMark", "Extra inputs"]),
     (unknown_nested_key, ["shop.yaml", "people", "silver", "murge"]),
@@ -186,6 +194,8 @@ CASES: list[tuple[Change, list[str]]] = [
     (masked_number, ["shop.yaml", "people", "pii", "parent_id", "bigint"]),
     (restated_without_slices, ["shop.yaml", "people", "silver.sweep"]),
     (slices_of_a_whole_read, ["shop.yaml", "people", "silver.sweep", "leave sweep out"]),
+    (mark_nowhere, ["shop.yaml", "people", "deleted.column", "is_deleted"]),
+    (purged_history, ["shop.yaml", "people", "silver.deletes: hard", "deletes: soft"]),
     (rule_of_nothing, ["people.yaml", "quality", "needs implementation"]),
     (promise_too_short, ["people.yaml line", "slaProperties.0", "15 m", "cadence", "1 h or more"]),
     (promise_without_unit, ["people.yaml line", "slaProperties", "unit of m, h or d"]),

@@ -7,6 +7,7 @@ from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, 
 
 RULES = {"amount is negative": "amount >= 0"}
 PLAIN = {"id": "bigint", "amount": "int", "modified_at": "timestamp"}
+MARKED = {**PLAIN, "gone": "string"}
 SEEN = {"id": "bigint", "amount": "int", "seen_at": "timestamp"}
 SPEND = {"day": "string", "campaign": "string", "amount": "int"}
 RECEIPTS = {"file_path": "string", "line_number": "bigint", "amount": "int"}
@@ -23,6 +24,10 @@ def _plain(table: str, load: str, merge: str) -> Tree:
     }
 
 
+def _marked(table: str, load: str, merge: str) -> Tree:
+    return {**_plain(table, load, merge), "deleted": {"column": "gone", "values": ["yes"]}}
+
+
 def modes_catalog(
     folder: Path, *, rules: dict[str, str] = RULES, version: str = "1.0.0"
 ) -> Catalog:
@@ -31,6 +36,8 @@ def modes_catalog(
     Its tables: ``contacts`` (incremental, upsert), ``prices`` (incremental, scd2), ``shelf``
     (snapshot, scd2), ``regions`` (full, upsert), ``spend`` (restated by day), ``receipts`` (files),
     ``rates`` (full, replace), ``archive`` (full, append),
+    ``members`` and ``fees`` (as ``contacts`` and ``prices``, with rows marked as deleted),
+    ``bins`` (as ``shelf``, likewise),
     ``guests`` (incremental, scd2, rows without a believable watermark dated by the clock).
     """
     tables = [
@@ -38,6 +45,9 @@ def modes_catalog(
         _plain("prices", "incremental", "scd2"),
         _plain("shelf", "snapshot", "scd2"),
         _plain("regions", "full", "upsert"),
+        _marked("members", "incremental", "upsert"),
+        _marked("fees", "incremental", "scd2"),
+        _marked("bins", "snapshot", "scd2"),
         _plain("rates", "full", "replace"),
         _plain("archive", "full", "append"),
         {
@@ -63,6 +73,10 @@ def modes_catalog(
     contracts = [
         contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=rules)
         for name in ("contacts", "prices", "shelf", "regions", "rates", "archive")
+    ]
+    contracts += [
+        contract(name, MARKED, ["id"], required=["amount", "modified_at"], rules=rules)
+        for name in ("members", "fees", "bins")
     ]
     contracts += [
         contract("guests", SEEN, ["id"], required=["amount"], rules=rules),

@@ -19,18 +19,20 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 def read(row: Row, columns: Iterable[str]) -> Row | None:
     """The typed row, or None where it breaks the contract."""
     typed: Row = {}
+    gone = row.get("gone") == "yes"
     for name in columns:
         text = row[{"file_path": "_file", "line_number": "_line"}.get(name, name)]
         typed[name] = _typed(name, text)
-        if typed[name] is None and name != "seen_at":
+        may_be_missing = name in ("seen_at", "gone") or (name == "amount" and gone)
+        if typed[name] is None and not may_be_missing:
             return None
         if name == "modified_at" and typed[name] > row["_source_clock"] + BUFFER:
             return None
-    return typed if typed["amount"] >= 0 else None
+    return typed if gone or typed["amount"] >= 0 else None
 
 
 def _typed(name: str, text: Any) -> Any:
-    if text is None or name in ("day", "campaign", "file_path", "line_number"):
+    if text is None or name in ("day", "campaign", "file_path", "line_number", "gone"):
         return text
     if name in ("modified_at", "seen_at"):
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -62,6 +64,11 @@ def versions(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]
         for chain in chains.values()
         for version in _chained({t["modified_at"]: (t, None) for t in chain})
     ]
+
+
+def without_deleted(rows: list[Row]) -> list[Row]:
+    """Live rows: a tombstone is none, and what it ends stays ended."""
+    return [row for row in rows if row["gone"] != "yes"]
 
 
 def dated(bronze: list[Row], columns: list[str]) -> list[tuple[Sequence, Row]]:

@@ -15,7 +15,7 @@ from retail_platform.metadata.loader import Catalog
 from retail_platform_tests.platform.box import Box, Row, in_order, open_box
 from retail_platform_tests.platform.sources import ArrowReader
 from retail_platform_tests.silver import oracle
-from retail_platform_tests.silver.modes import PLAIN, RECEIPTS, SEEN, SPEND, modes_catalog
+from retail_platform_tests.silver.modes import MARKED, PLAIN, RECEIPTS, SEEN, SPEND, modes_catalog
 
 Read = tuple[int, list[Row]]
 MOMENTS = [
@@ -26,6 +26,7 @@ MOMENTS = [
     "2026-01-05 14:30:00",
     "2026-01-05 15:30:00",
 ]
+MARKED_ONES = dict.fromkeys(("members", "fees", "bins"), MARKED)
 FEW = settings(
     max_examples=3,
     deadline=None,
@@ -162,7 +163,9 @@ def _processed(box: Box, entity: str, order: Sequence[int]) -> list[Row]:
 def _converges(
     catalog: Catalog, entity: str, address: str, history: History, expected: oracle.Oracle
 ) -> None:
-    columns = {"spend": SPEND, "receipts": RECEIPTS, "guests": SEEN}.get(entity, PLAIN)
+    columns = {"spend": SPEND, "receipts": RECEIPTS, "guests": SEEN, **MARKED_ONES}.get(
+        entity, PLAIN
+    )
     names = ["_file", "_line", "amount"] if entity == "receipts" else list(columns)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -204,6 +207,58 @@ def test_versions_of_partial_reads(catalog: Catalog, engine_address: str, histor
         engine_address,
         history,
         lambda bronze: oracle.versions(bronze, list(PLAIN), ["id"]),
+    )
+
+
+@st.composite
+def with_deletions(draw: st.DrawFn, histories: st.SearchStrategy[History]) -> History:
+    """A history some of whose rows the source marks as deleted."""
+    history = draw(histories)
+    mark = st.sampled_from(["yes", "no", None])
+    reads = [(hour, [{**row, "gone": draw(mark)} for row in rows]) for hour, rows in history.reads]
+    return History(reads, history.order)
+
+
+@FEW
+@given(history=with_deletions(partial_reads()))
+def test_upsert_of_deleted_rows(catalog: Catalog, engine_address: str, history: History) -> None:
+    """A deletion is a row in the sequence: what is older loses to it, what is newer revives."""
+    _converges(
+        catalog,
+        "members",
+        engine_address,
+        history,
+        lambda bronze: oracle.without_deleted(oracle.by_sequence(bronze, list(MARKED), ["id"])),
+    )
+
+
+@FEW
+@given(history=with_deletions(partial_reads()))
+def test_versions_of_deleted_rows(catalog: Catalog, engine_address: str, history: History) -> None:
+    """A deletion ends the version before it; a later row begins a new one."""
+    _converges(
+        catalog,
+        "fees",
+        engine_address,
+        history,
+        lambda bronze: oracle.without_deleted(oracle.versions(bronze, list(MARKED), ["id"])),
+    )
+
+
+@FEW
+@given(history=with_deletions(whole_reads()))
+def test_whole_versions_of_deleted_rows(
+    catalog: Catalog, engine_address: str, history: History
+) -> None:
+    """Also where keys disappear, before their deletion or after it."""
+    _converges(
+        catalog,
+        "bins",
+        engine_address,
+        history,
+        lambda bronze: oracle.without_deleted(
+            oracle.snapshot_versions(bronze, list(MARKED), ["id"])
+        ),
     )
 
 
