@@ -15,6 +15,7 @@ COMMANDS = {
     "onboard": "retail_platform.cli.onboard:onboard",
     "contracts": "retail_platform.cli.contracts:contracts",
     "quarantine": "retail_platform.cli.quarantine:quarantine",
+    "plan": "retail_platform.cli.plan:plan",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""
 

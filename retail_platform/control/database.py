@@ -6,12 +6,13 @@ Tables are in `models`, their history in `migrations`; what is asked of them is 
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from retail_platform.control.migrations import upgrade
+from retail_platform.control.migrations import HEAD, current_revision, upgrade
 from retail_platform.failures import PermanentFailure, TransientFailure
 
 _LOCK_WAIT_SECONDS = 30
@@ -69,13 +70,48 @@ def open_control(url: str) -> sa.Engine:
     try:
         upgrade(engine)
     except OperationalError as error:
-        # The driver's text can name the URL's parts: only the redacted URL and its class are shown.
-        raise TransientFailure(
-            f"control database {engine.url.render_as_string(hide_password=True)}: "
-            f"not reachable ({type(error.orig).__name__}); check that the server runs and that "
-            "the setting names the right host and database"
-        ) from error
+        raise _unreachable(engine, error) from error
     return engine
+
+
+def open_control_read_only(url: str) -> sa.Engine | None:
+    """An engine that cannot write; None where there is no control database yet.
+
+    Args:
+        url: SQLAlchemy URL of the control database.
+
+    Raises:
+        TransientFailure: The database cannot be reached.
+        PermanentFailure: The database is not on this code's schema version.
+    """
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if not Path(parsed.database or "").is_file():
+            return None
+        file = f"file:{quote(str(Path(parsed.database or '').absolute()))}"
+        engine = sa.create_engine(parsed.set(database=file, query={"mode": "ro", "uri": "true"}))
+    else:
+        engine = sa.create_engine(parsed, execution_options={"postgresql_readonly": True})
+    try:
+        with engine.connect() as connection:
+            revision = current_revision(connection)
+    except OperationalError as error:
+        raise _unreachable(engine, error) from error
+    if revision not in (None, HEAD):
+        raise PermanentFailure(
+            f"control database: it is on revision {revision}, this version expects {HEAD}; "
+            "`retail-platform audit` brings an older one up to date"
+        )
+    return engine if revision else None
+
+
+def _unreachable(engine: sa.Engine, error: OperationalError) -> TransientFailure:
+    # The driver's text can name the URL's parts: only the redacted URL and its class are shown.
+    return TransientFailure(
+        f"control database {engine.url.render_as_string(hide_password=True)}: "
+        f"not reachable ({type(error.orig).__name__}); check that the server runs and that "
+        "the setting names the right host and database"
+    )
 
 
 def _leave_transactions_to_sqlalchemy(connection: Any, _record: object) -> None:  # noqa: ANN401

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from retail_platform.control.files import FileRegistry
 from retail_platform.extract.files import FileContent, FileSource
-from retail_platform.extract.reader import SourceReader
+from retail_platform.extract.reader import Expected, PlanningReader
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure
@@ -29,7 +29,7 @@ from retail_platform.resources.marketing import FacebookAdsResource, GoogleAdsRe
 @contextmanager
 def open_reader(
     table: Table, files: FileRegistry, environ: Mapping[str, str] = os.environ
-) -> Generator[SourceReader, None, None]:
+) -> Generator[PlanningReader, None, None]:
     """The reader of a table's source.
 
     Args:
@@ -97,22 +97,33 @@ class _SqlReader:
         return self.source.clock()
 
     def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
-        renamed = {target: source for source, target in table.row.columns.items()}
-        watermark = table.row.watermark
         return self.source.read(
             table=table.row.name_in_source,
             columns=list(self.source.columns(table.row.name_in_source)),
             casts={},
-            watermark=(
-                renamed.get(watermark.column, watermark.column)
-                if watermark is not None and table.row.load == "incremental"
-                else None
-            ),
+            watermark=_asked_watermark(table),
             window=window,
         )
 
+    def expect(self, table: Table, window: Window) -> Expected:
+        spelled = {target: source for source, target in table.row.columns.items()}
+        columns = self.source.columns(table.row.name_in_source)
+        keys = [spelled.get(name, name) for name in table.row.key]
+        rows, ranges = self.source.extent(
+            table.row.name_in_source, keys, _asked_watermark(table), window
+        )
+        return Expected(rows=rows, text=f"{rows:,} rows", columns=columns, ranges=ranges)
+
     def committed(self) -> None:
         """Nothing to remember: the ledger has the window."""
+
+
+def _asked_watermark(table: Table) -> str | None:
+    """The source's column that a window is about; None where the table is read whole."""
+    if table.row.watermark is None or table.row.load != "incremental":
+        return None
+    spelled = {target: source for source, target in table.row.columns.items()}
+    return spelled.get(table.row.watermark.column, table.row.watermark.column)
 
 
 class _FilesReader:
@@ -140,6 +151,15 @@ class _FilesReader:
                 paths.append(path)
                 self.taken.append((table.bronze, content, window.hour))
         return self.source.read(paths)
+
+    def expect(self, table: Table, window: Window) -> Expected:
+        contents = [self.source.content(path) for path in self.source.hour_files(window.hour)]
+        known = [self.files.by_hash(table.bronze, content.sha256) for content in contents]
+        size = sum(content.bytes for content in contents)
+        return Expected(
+            rows=None,
+            text=f"{len(contents)} files, {size:,} bytes, {len(known) - known.count(None)} known",
+        )
 
     def committed(self) -> None:
         for table, content, hour in self.taken:
@@ -173,6 +193,11 @@ class _AdsReader:
         until = window.hour.astimezone(self.zone).date()
         since = until - timedelta(days=table.row.restate_days)
         return self.client.read(since=since, until=until)
+
+    def expect(self, table: Table, window: Window) -> Expected:
+        until = window.hour.astimezone(self.zone).date()
+        since = until - timedelta(days=table.row.restate_days)
+        return Expected(rows=None, text=f"the days {since} to {until}, whole")
 
     def committed(self) -> None:
         """Nothing to remember: every fetch reads its days anew."""

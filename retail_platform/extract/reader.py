@@ -1,5 +1,7 @@
 """The one interface of every kind of source, as Bronze sees it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -27,4 +29,34 @@ class SourceReader(Protocol):
 
     def committed(self) -> None:
         """Called once the rows of the last read are in Bronze."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a read of a window would give, found without reading it.
+
+    Attributes:
+        rows: Number of rows; None where only reading would tell.
+        text: What would be read, for people.
+        columns: The source's columns with their declared types; None where it declares none.
+        ranges: Least and greatest value in the window by source column, for whole numbers.
+    """
+
+    rows: int | None
+    text: str
+    columns: Mapping[str, str] | None = None
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class PlanningReader(SourceReader, Protocol):
+    """A reader that can say what a read would give."""
+
+    def expect(self, table: Table, window: Window) -> Expected:
+        """What `read` of the same window would give.
+
+        Raises:
+            TransientFailure: as `read`.
+            PermanentFailure: as `read`.
+        """
         ...

@@ -132,6 +132,37 @@ class SqlSource:
         (row,) = self._fetch(self._queries.compile(query), place=table)
         return int(str(row["rows"]))
 
+    def extent(
+        self, table: str, columns: Sequence[str], watermark: str | None, window: Window
+    ) -> tuple[int, dict[str, tuple[int, int]]]:
+        """How many rows `read` of the same window would give, and between which whole numbers.
+
+        Returns:
+            The number of rows, and the least and greatest value of those of ``columns`` that are
+            declared as whole numbers and have any.
+
+        Raises:
+            TransientFailure: The database cannot be reached.
+            PermanentFailure: The table or a column does not exist.
+        """
+        types = self._checked(table, columns, watermark)
+        whole = [name for name in columns if "int" in types[name].lower()]
+        query = self._queries.extent(
+            table,
+            whole,
+            types=types,
+            watermark=watermark,
+            window=window,
+            clock=self.clock() if watermark and window.latest else None,
+        )
+        (row,) = self._fetch(self._queries.compile(query), place=table)
+        ranges = {
+            name: (int(str(row[f"least_{n}"])), int(str(row[f"greatest_{n}"])))
+            for n, name in enumerate(whole)
+            if row[f"least_{n}"] is not None
+        }
+        return int(str(row["rows"])), ranges
+
     def read(
         self,
         *,

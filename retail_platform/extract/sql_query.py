@@ -155,6 +155,29 @@ class Queries:
         condition = self._condition(watermark, types, window, clock)
         return self.typed(query.select_from(_from(table)).where(condition), ["rows"])
 
+    def extent(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        types: dict[str, str],
+        watermark: str | None,
+        window: Window,
+        clock: datetime | None,
+    ) -> sa.ClauseElement:
+        """The number of rows of a window, and the least and greatest value of columns."""
+        rows = _from(table, columns)
+        values: dict[str, sa.ColumnElement[Any]] = {"rows": sa.func.count()}
+        for number, name in enumerate(columns):
+            values[f"least_{number}"] = sa.func.min(rows.c[name])
+            values[f"greatest_{number}"] = sa.func.max(rows.c[name])
+        sqlite_text = self.dialect == "sqlite"
+        query = sa.select(
+            *((_as_text(value) if sqlite_text else value).label(n) for n, value in values.items())
+        )
+        condition = self._condition(watermark, types, window, clock)
+        return self.typed(query.select_from(rows).where(condition), list(values))
+
     def _in_schema(
         self, column: sa.ColumnElement[Any], schema: str | None
     ) -> sa.ColumnElement[bool]:

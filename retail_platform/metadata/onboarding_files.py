@@ -9,9 +9,8 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from retail_platform.extract.csv_records import read_delimited
+from retail_platform.extract.files import META, FileSource
 from retail_platform.failures import PermanentFailure
-from retail_platform.metadata.file_formats import CSV
 from retail_platform.metadata.onboarding_tables import (
     SAMPLE_ROWS,
     SourceColumn,
@@ -62,7 +61,7 @@ def describe_files(root: Path, source: str) -> list[SourceTable]:
             f"source {source}: several patterns of files are called {', '.join(twice)}: "
             f"{', '.join(sorted(newest))}; write their rows by hand"
         )
-    return [_described(pattern, path) for pattern, path in sorted(newest.items())]
+    return [_described(root, pattern, path, source) for pattern, path in sorted(newest.items())]
 
 
 def hourly_pattern(stem: str) -> str | None:
@@ -80,20 +79,18 @@ def _table_name(pattern: str) -> str:
     return named[-1].removesuffix("_t") if named else "files"
 
 
-def _described(pattern: str, path: Path) -> SourceTable:
-    records = read_delimited(path, CSV)
-    header = next(records, None)
-    names = [
-        name or f"column_{place}" for place, name in enumerate(header.values if header else [], 1)
-    ]
-    rows = [
-        dict(zip(names, record.values, strict=False))
-        for record in islice(records, SAMPLE_ROWS)
-        if record.error is None
-    ]
+def _described(root: Path, pattern: str, path: Path, source: str) -> SourceTable:
+    name = _table_name(pattern)
+    files = FileSource(root, pattern, "UTC", name=f"source {source}, table {name}")
+    with files.read([path]) as stream:
+        names = [column for column in stream.schema.names if column not in META.names]
+        first = next(iter(stream), None)
+    rows = first.slice(0, SAMPLE_ROWS).to_pylist() if first is not None else []
     return SourceTable(
-        name=_table_name(pattern),
+        name=name,
         columns=tuple(SourceColumn(name=n, declared="text", physical=None) for n in names),
-        sample=tuple({name: row.get(name) for name in names} for row in rows),
+        sample=tuple(
+            {column: row[column] for column in names} for row in rows if row["_parse_error"] is None
+        ),
         path=pattern,
     )

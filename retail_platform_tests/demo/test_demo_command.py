@@ -4,6 +4,7 @@ The reconciliation that the demo ends with is the oracle: plain Python over the 
 which knows nothing of the lake.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -81,6 +82,26 @@ def test_a_killed_demo_goes_on_and_reconciles_and_a_third_run_changes_nothing(
     third = _run(home, "--hours", "2")
     assert third.returncode == 0, third.stdout[-4000:] + third.stderr[-4000:]
     assert _rows(home / "lake") == before
+    _check_that_a_plan_works_and_writes_nothing(home)
+
+
+def _check_that_a_plan_works_and_writes_nothing(home: Path) -> None:
+    """The databases stay, the ad servers are gone: a row that says so, and exit code 0."""
+    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    planned = subprocess.run(
+        [sys.executable, "-m", "retail_platform.cli", "plan", "--json"],
+        env=_environment(home),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    outcomes = {found["entity"]: found["outcome"] for found in json.loads(planned.stdout)}
+    down = {"facebook_insights", "google_campaign_performance"}
+    assert {entity for entity, outcome in outcomes.items() if outcome == "unknown"} == down
+    assert {outcome for entity, outcome in outcomes.items() if entity not in down} == {"loads"}
+    assert {p: p.read_bytes() for p in home.rglob("*") if p.is_file()} == before
 
 
 def _wait_until_second_hour(home: Path, process: subprocess.Popen[bytes], printed: Path) -> None:
