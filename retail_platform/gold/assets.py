@@ -5,16 +5,19 @@ What belongs here: glue between a step and dbt. Not here: meaning (the SQL in `d
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import dbt_assets
+from dagster_dbt.core.dbt_cli_invocation import DbtCliInvocation
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from retail_platform.failures import PermanentFailure
+from retail_platform.failures import BlockedFailure, PermanentFailure
+from retail_platform.gold.build_record import BuildRecord
+from retail_platform.gold.graph import GoldGraph
 from retail_platform.gold.metadata import table_metadata
 from retail_platform.gold.project import GoldProject
 from retail_platform.gold.runner import (
@@ -28,9 +31,14 @@ from retail_platform.gold.runner import (
 )
 from retail_platform.gold.translator import GoldTranslator
 from retail_platform.gold.worker import DbtWorkerResource
+from retail_platform.operations.blocked import DependenciesResource
+from retail_platform.operations.causes import written
+from retail_platform.operations.executor import ALL_EDGES, SOFT_EDGES
+from retail_platform.steps import dagster_failures
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 LAKEHOUSE = "lakehouse"
+DEPENDENCIES = "dependencies"
 DBT_WORKER = "dbt_worker"
 
 
@@ -66,8 +74,10 @@ def build_gold_defs(
         backfill_policy: How many hours one run builds; None: all hours of a range in one build.
 
     Returns:
-        Definitions that bring the resource `dbt_worker` and require the resource `lakehouse`
-        (`runner.LakehouseSession`). A run over several partitions builds all of its hours at once.
+        Definitions that bring the resource `dbt_worker` and require the resources `lakehouse`
+        (`runner.LakehouseSession`) and `dependencies`. A run over several partitions builds all of
+        its hours at once. What was not loaded leaves out the tables that are made of it, and fails
+        the step once the others are built.
 
     Raises:
         PermanentFailure: dbt cannot parse the project.
@@ -75,6 +85,7 @@ def build_gold_defs(
     project = GoldProject(project_dir=dbt_project_dir, target_path=target_path.absolute())
     manifest: Mapping[str, Any] = json.loads(project.manifest_path().read_bytes())
     translator = GoldTranslator(automation_condition)
+    graph = GoldGraph(manifest, translator)
 
     @dbt_assets(
         manifest=manifest,
@@ -83,37 +94,58 @@ def build_gold_defs(
         partitions_def=partitions_def,
         backfill_policy=backfill_policy,
         dagster_dbt_translator=translator,
-        required_resource_keys={LAKEHOUSE, DBT_WORKER},
+        required_resource_keys={LAKEHOUSE, DBT_WORKER, DEPENDENCIES},
+        op_tags={SOFT_EDGES: ALL_EDGES},
         pool=pool,
         retry_policy=retry_policy,
     )
     def gold_build(context: dg.AssetExecutionContext, config: GoldConfig) -> Iterator[Any]:
         lakehouse: LakehouseSession = getattr(context.resources, LAKEHOUSE)
+        dependencies: DependenciesResource = getattr(context.resources, DEPENDENCIES)
         hours = [_hour_of(key) for key in context.partition_keys]
-        lakehouse.refresh_catalog()
-        invocation = start_build(
-            context,
-            project=project,
-            manifest=manifest,
-            translator=translator,
-            lakehouse=lakehouse,
-            worker=getattr(context.resources, DBT_WORKER),
+        record = BuildRecord(
+            graph=graph,
+            ledger=dependencies.ledger,
+            run_id=context.run_id,
+            engine=dependencies.engine,
             hours=hours,
-            full_refresh=config.full_refresh,
+            selected={key.to_user_string() for key in context.selected_asset_keys},
         )
-        try:
-            with ansi_mode_kept(lakehouse.session.spark):
-                for event in invocation.stream():
-                    yield _with_table(event, manifest, lakehouse.gold_root)
-        except DagsterDbtCliRuntimeError as error:
-            raise PermanentFailure(
-                f"gold, hour {hour_variable(hours)}: dbt ended with errors; what it built before "
-                f"them stays, and building the hour again is safe. Log and compiled SQL: "
-                f"{invocation.target_path.name} in the folder of dbt builds. {error}"
-            ) from error
-        finally:
-            end_build(invocation)
-        remove_build(invocation.target_path)
+        # What this run has skipped so far is in the ledger only once it is looked for.
+        dependencies.record_blocked(context.instance, context.run)
+        with dagster_failures():
+            record.block_by_parents(dependencies.judge(context.instance, context.run_id))
+            if len(record.blocked) == len(context.selected_asset_keys):
+                raise _blocked(record, hours)
+            lakehouse.refresh_catalog()
+            invocation = start_build(
+                context,
+                project=project,
+                manifest=manifest,
+                translator=translator,
+                lakehouse=lakehouse,
+                worker=getattr(context.resources, DBT_WORKER),
+                hours=hours,
+                full_refresh=config.full_refresh,
+                left_out=graph.selectors(record.blocked),
+            )
+            error: str | None = None
+            try:
+                with ansi_mode_kept(lakehouse.session.spark):
+                    yield from _events(invocation, manifest, lakehouse.gold_root, graph, record)
+            except DagsterDbtCliRuntimeError as failure:
+                error = str(failure)
+                raise PermanentFailure(
+                    f"gold, hour {hour_variable(hours)}: dbt ended with errors; what it built "
+                    "before them stays, and building the hour again is safe. Log and compiled "
+                    f"SQL: {invocation.target_path.name} in the folder of dbt builds. {failure}"
+                ) from failure
+            finally:
+                end_build(invocation)
+                record.end(error)
+            remove_build(invocation.target_path)
+            if record.blocked:
+                raise _blocked(record, hours)
 
     return dg.Definitions(
         assets=[gold_build],
@@ -125,11 +157,40 @@ def _hour_of(partition_key: str) -> datetime:
     return datetime.strptime(partition_key, PARTITION_FORMAT).replace(tzinfo=UTC)
 
 
-def _with_table(event: object, manifest: Mapping[str, Any], gold_root: str) -> object:
-    """Add what the table looks like to the event that says it was built."""
-    if not isinstance(event, dg.Output):
-        return event
-    unique_id = event.metadata["unique_id"].value
-    node = manifest["nodes"][unique_id]
-    location = f"{gold_root.rstrip('/')}/{node['alias']}"
-    return event.with_metadata({**event.metadata, **table_metadata(location, node["columns"])})
+def _events(
+    invocation: DbtCliInvocation,
+    manifest: Mapping[str, Any],
+    gold_root: str,
+    graph: GoldGraph,
+    record: BuildRecord,
+) -> Iterator[Any]:
+    """Dagster's events of a build, noted in the ledger on the way."""
+    for message in invocation.stream_raw_events():
+        record.heard(message.raw_event)
+        for event in message.to_default_asset_events(
+            manifest=invocation.manifest,
+            dagster_dbt_translator=invocation.dagster_dbt_translator,
+            context=invocation.context,
+            target_path=invocation.target_path,
+        ):
+            if not isinstance(event, dg.Output):
+                yield event
+                continue
+            unique_id = str(event.metadata["unique_id"].value)
+            node = manifest["nodes"][unique_id]
+            table = table_metadata(f"{gold_root.rstrip('/')}/{node['alias']}", node["columns"])
+            record.built(
+                graph.assets[unique_id],
+                rows=int(str(table["dagster/row_count"].value)),
+                version=int(str(table["delta_version"].value)),
+            )
+            yield event.with_metadata({**event.metadata, **table})
+
+
+def _blocked(record: BuildRecord, hours: Sequence[datetime]) -> BlockedFailure:
+    causes = written(cause for causes in record.blocked.values() for cause in causes)
+    return BlockedFailure(
+        f"gold, hour {hour_variable(hours)}: BLOCKED: {', '.join(record.blocked)}; what "
+        f"else was asked for is built. {causes}. Repair what failed or load what is missing, then "
+        f"run: retail-platform reprocess-blocked --since {min(hours):%Y-%m-%dT%H:%M} --with-causes"
+    )

@@ -84,6 +84,7 @@ def start_build(
     worker: DbtWorkerResource,
     hours: Sequence[datetime],
     full_refresh: bool = False,
+    left_out: Sequence[str] = (),
 ) -> DbtCliInvocation:
     """Start `dbt build` for the selected assets and hours; stream it to completion.
 
@@ -96,6 +97,7 @@ def start_build(
         worker: Gives the process, imports done or under way.
         hours: Aware UTC starts of the partition hours.
         full_refresh: Rebuild the selected tables whole instead.
+        left_out: dbt's names of selected tables that are not built, with their tests.
 
     Returns:
         The running invocation. Its `target_path` is the step's own and may be removed afterwards.
@@ -126,6 +128,7 @@ def start_build(
         "build",
         *(["--full-refresh"] if full_refresh else []),
         *selection.selection_args,
+        *(["--exclude", *left_out] if left_out else []),
     ]
     return DbtCliInvocation(
         process=worker.take().submit(arguments, environment),

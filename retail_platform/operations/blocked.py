@@ -28,7 +28,7 @@ from retail_platform.operations.parents import PARTITION_TAG, ParentJudge, admit
 from retail_platform.partitions import hour_of
 from retail_platform.settings import Settings
 
-LAYERS = ("bronze", "silver")
+LAYERS = ("bronze", "silver", "gold")
 """Layers whose assets have rows in the ledger."""
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 STARTED = dg.DagsterEventType.STEP_START
@@ -206,7 +206,11 @@ class DependenciesResource(dg.ConfigurableResource):
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Records what the run's failures have blocked."""
         if context.run is not None and context.instance is not None:
-            record_blocked(context.instance, context.run, self.ledger, self.engine)
+            self.record_blocked(context.instance, context.run)
+
+    def record_blocked(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+        """Records what the run's failures have blocked so far; see `record_blocked`."""
+        return record_blocked(instance, run, self.ledger, self.engine)
 
 
 def build_blocked_defs() -> dg.Definitions:
@@ -224,9 +228,7 @@ def build_blocked_defs() -> dg.Definitions:
     def blocked_loads(
         context: dg.RunFailureSensorContext, dependencies: DependenciesResource
     ) -> None:
-        added = record_blocked(
-            context.instance, context.dagster_run, dependencies.ledger, dependencies.engine
-        )
+        added = dependencies.record_blocked(context.instance, context.dagster_run)
         if added:
             context.log.info(f"run {context.dagster_run.run_id} has blocked {', '.join(added)}")
 

@@ -38,11 +38,14 @@ class Parent:
         asset: Its name in the ledger, such as ``silver/customers``.
         hard: Whether its failure blocks.
         wait: How long it is waited for while another run loads it.
+        covers_past: Whether its first load holds all that was before, so that hours before it,
+            which nobody has loaded, count as loaded.
     """
 
     asset: str
     hard: bool = True
     wait: timedelta = PARENT_WAIT
+    covers_past: bool = False
 
 
 def silver_parents(table: Table) -> list[Parent]:
@@ -54,6 +57,7 @@ def silver_parents(table: Table) -> list[Parent]:
                 asset=f"silver/{entity}",
                 hard=entity in table.hard_parents,
                 wait=table.waits.get(entity, PARENT_WAIT),
+                covers_past=True,
             )
             for entity in table.parents
         ),
@@ -97,12 +101,16 @@ class ParentJudge:
                 return []
             run_id = self._loading_run(parent.asset, hour, row)
             if run_id is None:
-                return _causes(parent.asset, row)
+                covered = row is None and parent.covers_past and self._began_after(parent, hour)
+                return [] if covered else _causes(parent.asset, row)
             if time.monotonic() >= deadline:
                 if not parent.hard:
                     return [Cause(root=f"{parent.asset} is still loaded by run {run_id}")]
                 raise StillRunning(parent, hour, run_id)
             time.sleep(self._poll_seconds)
+
+    def _began_after(self, parent: Parent, hour: datetime) -> bool:
+        return min(self._ledger.succeeded_hours(parent.asset), default=hour) > hour
 
     def _loading_run(self, asset: str, hour: datetime, row: LoadRow | None) -> str | None:
         """The run that is loading the parent's hour, or is about to; None if there is none."""

@@ -3,16 +3,24 @@
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from deltalake import DeltaTable
 
+from retail_platform.control.database import open_control
+from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.control.models import Status
 from retail_platform.gold.assets import build_gold_defs
 from retail_platform.gold.project import GoldProject
 from retail_platform.lakehouse.engine import EngineSession
+from retail_platform.operations.blocked import DependenciesResource
+from retail_platform.operations.causes import read_causes
+from retail_platform.partitions import hour_of
 from retail_platform_tests.gold.scenario import BATCHES, HOURS
-from retail_platform_tests.gold.silver_lake import DBT_PROJECT, SilverLake
+from retail_platform_tests.gold.silver_lake import DBT_PROJECT, SILVER_ENTITIES, SilverLake
 from retail_platform_tests.gold.silver_model import SilverModel
 
 PARTITIONS = dg.HourlyPartitionsDefinition("2026-03-01-00:00", fmt="%Y-%m-%d-%H:%M")
@@ -115,7 +123,7 @@ def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
         silver.process(HOURS[0], BATCHES[0])
         silver.process(HOURS[1], BATCHES[1])
         silver.write_to(lake)
-        result = _run(gold, lake, KEYS)
+        result = _run(gold, lake, KEYS, ledger_of_loaded_silver(tmp_path, KEYS))
         events = {
             event.asset_key.to_user_string(): event.materialization
             for event in result.get_asset_materialization_events()
@@ -146,24 +154,140 @@ def test_a_failing_build_names_the_hour_and_keeps_its_log(
         silver.process(HOURS[0], BATCHES[0])
         silver.write_to(lake)
         lake.drop("silver", "order_lines")
-        result = _run(gold, lake, KEYS[:1], succeeds=False)
+        url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
+        result = _run(gold, lake, KEYS[:1], url, succeeds=False)
         failure = result.failure_data_for_node("gold_build")
         assert failure is not None
         message = failure.error.to_string() if failure.error else ""
         assert "gold, hour 2026-03-01 10:00:00" in message
         assert "order_lines" in message
         assert list((target / "builds").rglob("dbt.log"))
+        rows = {row.asset: row for row in Ledger(open_control(url)).loads() if row.layer == "gold"}
+        assert rows["gold/fct_sales"].status is Status.FAILURE
+        assert "order_lines" in (rows["gold/fct_sales"].error or "")
+        assert rows["gold/dim_customer"].status is Status.SUCCESS
+        assert rows["gold/mart_sales_by_region_category"].status is Status.BLOCKED
+        (cause,) = read_causes(rows["gold/mart_sales_by_region_category"].causes)
+        assert cause.root.startswith("gold/fct_sales failed: ")
+        assert cause.through == ("gold/mart_sales_by_region_category",)
+        assert len(rows) == 11
+
+
+def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
+    gold: dg.Definitions, tmp_path: Path
+) -> None:
+    """Built are those whose Silver was loaded; the step says which were not, and why."""
+    silver = SilverModel()
+    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+        silver.process(HOURS[0], BATCHES[0])
+        silver.write_to(lake)
+        url = ledger_of_loaded_silver(tmp_path, KEYS[:1], failed="customers")
+        result = _run(gold, lake, KEYS[:1], url, succeeds=False)
+        blocked = {
+            "gold/dim_customer",
+            "gold/fct_sales",
+            "gold/mart_sales_by_region_category",
+            "gold/mart_sales_vs_spend",
+            "gold/mart_stock_turnover",
+        }
+        (definition,) = list(gold.assets or ())
+        assert isinstance(definition, dg.AssetsDefinition)
+        gold_tables = {key.to_user_string() for key in definition.keys}
+        built = {
+            event.asset_key.to_user_string()
+            for event in result.get_asset_materialization_events()
+            if event.asset_key is not None
+        }
+        assert built == gold_tables - blocked
+        rows = Ledger(open_control(url)).standing(Status.BLOCKED)
+        assert {row.asset for row in rows} == blocked
+        causes = {row.asset: row.causes for row in rows}
+        assert causes["gold/mart_sales_by_region_category"] == (
+            "silver/customers failed: the source hung up; so gold/dim_customer, gold/fct_sales, "
+            "gold/mart_sales_by_region_category"
+        )
+        failure = result.failure_data_for_node("gold_build")
+        assert failure is not None
+        assert failure.user_failure_data is not None
+        assert "BLOCKED" in (failure.user_failure_data.description or "")
+        assert not [e for e in result.all_events if e.is_step_up_for_retry]
+
+        ledger = Ledger(open_control(url))
+        _load_silver(ledger, "customers", HOURS[0])
+        repaired = _run(gold, lake, KEYS[:1], url)
+        assert len(repaired.get_asset_materialization_events()) == 11
+        assert ledger.standing(Status.BLOCKED) == []
+
+
+def test_a_test_that_does_not_pass_blocks_what_is_made_of_its_table(
+    gold: dg.Definitions, tmp_path: Path
+) -> None:
+    """The table itself is built and its check fails; in the ledger it is no failure."""
+    silver = SilverModel()
+    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+        silver.process(HOURS[0], BATCHES[0])
+        silver.write_to(lake)
+        url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
+        products = DeltaTable(lake.root / "silver" / "products").to_pyarrow_table().to_pylist()
+        lake.write("products", [*products, products[0]])
+        lake.open_session()
+        _run(gold, lake, KEYS[:1], url, succeeds=False)
+        rows = {row.asset: row for row in Ledger(open_control(url)).loads() if row.layer == "gold"}
+        assert rows["gold/dim_product"].status is Status.SUCCESS
+        below = [row for row in rows.values() if row.status is Status.BLOCKED]
+        assert "gold/fct_sales" in {row.asset for row in below}
+        for row in below:
+            (cause,) = read_causes(row.causes)
+            assert cause.root.startswith("gold/dim_product failed: its test primary_key")
+
+
+def ledger_of_loaded_silver(folder: Path, keys: list[str], *, failed: str | None = None) -> str:
+    """URL of a control database in which Silver is loaded for the hours, but for one table."""
+    url = f"sqlite:///{folder / 'control.db'}"
+    ledger = Ledger(open_control(url))
+    for key in keys:
+        for entity in SILVER_ENTITIES:
+            if entity == failed:
+                _load_silver(ledger, entity, hour_of(key), error="the source hung up")
+            else:
+                _load_silver(ledger, entity, hour_of(key))
+    return url
+
+
+def _load_silver(ledger: Ledger, entity: str, hour: datetime, error: str | None = None) -> None:
+    load = ledger.start(
+        asset=f"silver/{entity}",
+        layer="silver",
+        hour=hour,
+        run_id="silver",
+        engine="embedded",
+        window=None,
+    )
+    if error:
+        ledger.fail(load, error)
+    else:
+        ledger.succeed(load, Counts())
 
 
 def _run(
-    gold: dg.Definitions, lake: SilverLake, keys: list[str], *, succeeds: bool = True
+    gold: dg.Definitions,
+    lake: SilverLake,
+    keys: list[str],
+    control_url: str,
+    *,
+    succeeds: bool = True,
 ) -> dg.ExecuteInProcessResult:
     assert lake.session is not None
     open_lake = OpenLake(lake.remote_url, lake.gold_root, lake.session)
     job = dg.Definitions.merge(
         gold,
         dg.Definitions(
-            resources={"lakehouse": dg.ResourceDefinition.hardcoded_resource(open_lake)},
+            resources={
+                "lakehouse": dg.ResourceDefinition.hardcoded_resource(open_lake),
+                "dependencies": DependenciesResource(
+                    control_url=control_url, engine="embedded", poll_seconds=0.05
+                ),
+            },
             jobs=[dg.define_asset_job("gold", selection=dg.AssetSelection.groups("gold"))],
         ),
     ).resolve_job_def("gold")
