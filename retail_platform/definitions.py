@@ -15,6 +15,7 @@ from retail_platform.operations.approvals import build_approve_job
 from retail_platform.operations.blocked import DependenciesResource, build_blocked_defs
 from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
+from retail_platform.operations.late_window import build_late_window_defs
 from retail_platform.operations.quarantine import build_quarantine_defs
 from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.partitions import hourly_partitions
@@ -94,6 +95,7 @@ def build_defs(
             ]
         ),
         build_quarantine_defs(catalog=catalog, pii_key=settings.pii_key),
+        build_late_window_defs(catalog=catalog, hourly=hourly, schedule_on=settings.simulator),
         dg.Definitions(resources=resources, executor=platform_executor),
     )
 

@@ -1,26 +1,54 @@
-"""``audit``: the ledger, as a command."""
+"""``audit``: the ledger, its requests, and the comparison with the sources."""
 
-from datetime import UTC, datetime
+import sys
+from datetime import datetime
 
 import click
 
+from retail_platform.cli.times import MOMENT
+
+STATUSES = ("RUNNING", "SUCCESS", "PARTIAL_SUCCESS", "FAILURE", "BLOCKED", "MISSED")
+
 
 @click.command()
-@click.option("--table", help="Only this asset, such as silver/orders.")
+@click.option("--table", help="Only this asset (silver/orders), or all of a table (orders).")
 @click.option(
-    "--status", type=click.Choice(["RUNNING", "SUCCESS", "FAILURE", "BLOCKED"]), help="Only these."
+    "--status", type=click.Choice(STATUSES), help="Only these; only requests are partial."
 )
-@click.option("--since", type=click.DateTime(), help="Only loads started since this UTC time.")
+@click.option("--since", type=MOMENT, help="Only since this UTC time, or so long ago (24h).")
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Compare Bronze with the sources by hour of the watermark (default: the last 72h).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-def audit(table: str | None, status: str | None, since: datetime | None, as_json: bool) -> None:
-    """Show the ledger: every load, where its rows went, and what failed."""
-    from retail_platform.cli.platform import Platform
-    from retail_platform.demo.summary import ledger_json, print_ledger
+def audit(
+    table: str | None, status: str | None, since: datetime | None, compare: bool, as_json: bool
+) -> None:
+    """Show the ledger: every request and load, where its rows went, and what failed.
 
-    rows = Platform.here().control.ledger.loads(
-        asset=table, status=status, since=since.replace(tzinfo=UTC) if since else None
-    )
+    With --compare, find rows that were committed late, and deletes, which no load by watermark
+    sees; exit code 1 if there are any.
+    """
+    from retail_platform.cli.ledger import ledger_json, print_ledger, select
+    from retail_platform.cli.platform import Platform
+
+    platform = Platform.here()
+    if compare:
+        from retail_platform.cli.comparison import (
+            compare_sources,
+            comparison_json,
+            print_comparison,
+        )
+
+        differences = compare_sources(platform, table, since)
+        if as_json:
+            click.echo(comparison_json(differences))
+        else:
+            print_comparison(differences)
+        sys.exit(1 if differences else 0)
+    chosen = select(platform, table=table, status=status, since=since)
     if as_json:
-        click.echo(ledger_json(rows))
+        click.echo(ledger_json(chosen))
     else:
-        print_ledger(rows)
+        print_ledger(chosen)

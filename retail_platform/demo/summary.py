@@ -1,15 +1,11 @@
 """What the commands print: tables of assets, checks, reconciliation and ledger."""
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
 
-from retail_platform.control.ledger import LoadRow
 from retail_platform.demo.hours import CheckOutcome, HourOutcome
 from retail_platform.simulator.reconciliation import Line
 
@@ -95,46 +91,3 @@ def print_reconciliation(lines: Sequence[Line]) -> None:
         f"{len(lines)} comparisons, "
         + (f"[red]{wrong_count} differ[/]" if wrong_count else "[green]all agree[/]")
     )
-
-
-def print_ledger(rows: Sequence[LoadRow]) -> None:
-    """One row per load."""
-    columns = (
-        "read",
-        "rejected",
-        "quarantined",
-        "duplicates",
-        "stale",
-        "unchanged",
-        "applied",
-        "swept",
-        "inferred",
-    )
-    table = Table(title="Ledger", title_justify="left")
-    table.add_column("asset")
-    table.add_column("hour (UTC)")
-    table.add_column("try", justify="right")
-    table.add_column("status")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for row in rows:
-        status = f"{row.status}" + (f" ({row.reason})" if row.reason else "")
-        table.add_row(
-            row.asset,
-            f"{row.hour:%Y-%m-%d %H:%M}",
-            str(row.attempt),
-            status,
-            *(f"{getattr(row, name):,}" for name in columns),
-        )
-        if row.error:
-            table.add_row("", "", "", f"[red]{row.error}[/]")
-    CONSOLE.print(table)
-
-
-def ledger_json(rows: Sequence[LoadRow]) -> str:
-    """The ledger as JSON, timestamps in ISO 8601."""
-    return json.dumps([asdict(row) for row in rows], indent=2, default=_plain)
-
-
-def _plain(value: object) -> str:
-    return str(value) if isinstance(value, Decimal) else f"{value}"

@@ -1,7 +1,7 @@
 """Opens the reader of a table from its source's connection; secrets are read here and only here."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -13,7 +13,7 @@ from retail_platform.control.files import FileRegistry
 from retail_platform.extract.files import FileContent, FileSource
 from retail_platform.extract.reader import Expected, PlanningReader
 from retail_platform.extract.sql import SqlSource
-from retail_platform.extract.window import Window
+from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.models import (
@@ -87,6 +87,15 @@ def _file_source(table: Table, root: str, zone: str) -> FileSource:
     )
 
 
+def _source_name(table: Table, column: str) -> str:
+    renamed = {target: source for source, target in table.row.columns.items()}
+    return renamed.get(column, column)
+
+
+def _watermark(table: Table) -> str | None:
+    return _source_name(table, table.row.watermark.column) if table.row.watermark else None
+
+
 class _SqlReader:
     """A SQL table by watermark, or whole."""
 
@@ -113,6 +122,26 @@ class _SqlReader:
             table.row.name_in_source, keys, _asked_watermark(table), window
         )
         return Expected(rows=rows, text=f"{rows:,} rows", columns=columns, ranges=ranges)
+
+    def hourly(
+        self, table: Table, hours: Sequence[datetime]
+    ) -> dict[datetime, tuple[int, datetime | None]]:
+        return self.source.hourly(table.row.name_in_source, _watermark(table) or "", hours)
+
+    def keys_since(self, table: Table, start: datetime) -> pa.Table:
+        watermark = _watermark(table)
+        clock = self.source.clock()
+        names = [_source_name(table, column) for column in table.row.key]
+        return self.source.read(
+            table=table.row.name_in_source,
+            columns=list(dict.fromkeys([*names, *([watermark] if watermark else [])])),
+            casts={},
+            watermark=watermark,
+            window=Window(
+                hour=start, start=start, end=max(clock, start + HOUR), initial=False, latest=True
+            ),
+            clock=clock,
+        ).read_all()
 
     def committed(self) -> None:
         """Nothing to remember: the ledger has the window."""

@@ -1,9 +1,9 @@
 """The one interface of every kind of source, as Bronze sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -58,5 +58,32 @@ class PlanningReader(SourceReader, Protocol):
         Raises:
             TransientFailure: as `read`.
             PermanentFailure: as `read`.
+        """
+        ...
+
+
+@runtime_checkable
+class WatermarkReader(Protocol):
+    """A source that can say what it holds by watermark, without giving the rows."""
+
+    def hourly(
+        self, table: Table, hours: Sequence[datetime]
+    ) -> dict[datetime, tuple[int, datetime | None]]:
+        """Rows and greatest watermark (aware UTC) of each of these hours.
+
+        Raises:
+            TransientFailure: the source cannot be reached.
+            PermanentFailure: table or watermark column is not what the metadata says.
+        """
+        ...
+
+    def keys_since(self, table: Table, start: datetime) -> pa.Table:
+        """Key columns and watermark, as received, of all rows stamped at or after ``start``.
+
+        Rows whose watermark is missing or in the future are among them.
+
+        Raises:
+            TransientFailure: the source cannot be reached.
+            PermanentFailure: table or columns are not what the metadata says.
         """
         ...

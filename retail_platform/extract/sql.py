@@ -13,7 +13,7 @@ Between processes they do: a reader waits up to 5 s for a writer, then fails as 
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -30,6 +30,8 @@ from retail_platform.failures import PermanentFailure, PlatformFailure, Transien
 
 _BATCH_ROWS = 20_000
 _CONNECT_SECONDS = 5.0
+_HOURS_A_QUERY = 100
+"""SQLite takes up to 500 parts of a union."""
 _DEFAULT_PORTS = {"postgresql": 5432, "mssql": 1433}
 
 # What no second attempt mends, as the drivers word it.
@@ -93,9 +95,7 @@ class SqlSource:
                 f"source {self._name}: the clock query gave {value!r}, expected one timestamp; "
                 "correct the source's clock query"
             )
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self._zone if self._clock_query else UTC)
-        return moment.astimezone(UTC)
+        return _utc(moment, self._zone if self._clock_query else UTC)
 
     def columns(self, table: str) -> dict[str, str]:
         """Names and declared types of a table's columns, in order.
@@ -162,6 +162,37 @@ class SqlSource:
             if row[f"least_{n}"] is not None
         }
         return int(str(row["rows"])), ranges
+
+    def hourly(
+        self, table: str, watermark: str, hours: Sequence[datetime]
+    ) -> dict[datetime, tuple[int, datetime | None]]:
+        """Rows and greatest watermark of each hour, in one query for up to a hundred of them.
+
+        Args:
+            table: ``name`` or ``schema.name``.
+            watermark: Its watermark column.
+            hours: Aware UTC hours. A naive value of a doubled hour counts in the first pass.
+
+        Returns:
+            For every hour its number of rows and greatest watermark, aware UTC; None without rows.
+
+        Raises:
+            TransientFailure: The database cannot be reached.
+            PermanentFailure: The table or the watermark column does not exist.
+        """
+        types = self._checked(table, [], watermark)
+        figures: dict[datetime, tuple[int, datetime | None]] = dict.fromkeys(hours, (0, None))
+        for batch in _batched(hours, _HOURS_A_QUERY):
+            query = self._queries.hourly(table, types=types, watermark=watermark, hours=batch)
+            if query is None:
+                continue
+            for row in self._fetch(self._queries.compile(query), place=table):
+                latest = row["latest"]
+                moment = datetime.fromisoformat(latest) if isinstance(latest, str) else latest
+                if isinstance(moment, datetime):
+                    hour = batch[int(str(row["number"]))]
+                    figures[hour] = (int(str(row["rows"])), _utc(moment, self._zone))
+        return figures
 
     def read(
         self,
@@ -296,3 +327,14 @@ class SqlSource:
             f"source {self._name}, table {place}: reading from {self._host} broke off ({found}); "
             "it is tried again; if it stays, check the database's log"
         )
+
+
+def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime]]:
+    """Slices of up to ``size`` items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _utc(moment: datetime, zone: tzinfo) -> datetime:
+    """Aware UTC; a naive moment is read in ``zone``, in a doubled hour as its first pass."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

@@ -4,7 +4,7 @@ Belongs here: what is asked, per dialect. Not here: connecting, streaming and fa
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -177,6 +177,36 @@ class Queries:
         )
         condition = self._condition(watermark, types, window, clock)
         return self.typed(query.select_from(rows).where(condition), list(values))
+
+    def hourly(
+        self, table: str, *, types: dict[str, str], watermark: str, hours: Sequence[datetime]
+    ) -> sa.ClauseElement | None:
+        """Rows and greatest watermark of each hour, by its place in ``hours``; one row an hour.
+
+        None where no hour can have rows: naive values never mean the second pass of a doubled hour.
+        """
+        aware = _is_aware(types[watermark])
+        latest = sa.func.max(sa.column(watermark))
+        parts: list[sa.Select[*tuple[Any, ...]]] = []
+        for number, hour in enumerate(hours):
+            if not aware and hour.astimezone(self._zone).fold:
+                continue
+            window = Window.of_hour(hour, buffer=timedelta(0), initial=False)
+            figures = [sa.literal(number), sa.func.count(), latest]
+            if self.dialect == "sqlite":
+                figures = [_as_text(figure) for figure in figures]
+            labelled = zip(figures, ("number", "rows", "latest"), strict=True)
+            condition = self._condition(watermark, types, window, None)
+            parts.append(
+                sa.select(*(figure.label(name) for figure, name in labelled))
+                .select_from(_from(table))
+                .where(condition)
+            )
+        if not parts:
+            return None
+        # As a subquery: SQLite takes no union inside of a union.
+        figures_of_all = sa.union_all(*parts).subquery()
+        return self.typed(sa.select(*figures_of_all.c), ["number", "rows", "latest"])
 
     def _in_schema(
         self, column: sa.ColumnElement[Any], schema: str | None

@@ -91,7 +91,6 @@ def run_in_step(
     Raises:
         PermanentFailure: hours failed; the others are done.
     """
-    context.instance.add_run_tags(context.run_id, {REQUEST_TAG: str(plan.request.id)})
     request, results = run_plan(
         plan,
         requests=control.requests,
@@ -99,6 +98,18 @@ def run_in_step(
         instance=context.instance,
         on_hour=lambda result: context.log.info(_line(result)),
     )
+    report_in_step(context, request, results)
+
+
+def report_in_step(
+    context: dg.OpExecutionContext, request: Request, results: Sequence[HourResult]
+) -> None:
+    """Shows what came of a request on the step, and fails the step unless all went well.
+
+    Raises:
+        PermanentFailure: hours failed; the others are done.
+    """
+    context.instance.add_run_tags(context.run_id, {REQUEST_TAG: str(request.id)})
     context.add_output_metadata(
         {
             "request": request.id,

@@ -55,6 +55,12 @@ class HourResult:
     run_id: str
     failures: dict[str, str]
 
+    @property
+    def error(self) -> str | None:
+        """All failures in one text; None without any."""
+        texts = [f"{key_of(self.hour)} {step}: {text}" for step, text in self.failures.items()]
+        return "; ".join(texts) or None
+
 
 def table_named(catalog: Catalog, name: str) -> Table:
     """The table that a person means: ``orders``, ``silver/orders`` or ``bronze/sales__orders``.
@@ -253,13 +259,8 @@ def run_plan(
     error: str | None = INTERRUPTED
     try:
         for hour in plan.hours:
-            result = _run(plan, hour, job, instance)
-            requests.hour_ended(
-                plan.request.id,
-                succeeded=result.succeeded,
-                error="; ".join(f"{key_of(hour)} {k}: {v}" for k, v in result.failures.items())
-                or None,
-            )
+            result = run_request_hour(plan.request, hour, plan.assets, job=job, instance=instance)
+            requests.hour_ended(plan.request.id, succeeded=result.succeeded, error=result.error)
             results.append(result)
             on_hour(result)
         error = None
@@ -268,15 +269,21 @@ def run_plan(
     return request, results
 
 
-def _run(
-    plan: Plan, hour: datetime, job: dg.JobDefinition, instance: dg.DagsterInstance
+def run_request_hour(
+    request: Request,
+    hour: datetime,
+    assets: frozenset[dg.AssetKey],
+    *,
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
 ) -> HourResult:
+    """Runs one hour for a request; its loads carry the request's number.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+    """
     result = run_hour(
-        job,
-        instance=instance,
-        hour=hour,
-        assets=plan.assets,
-        tags={REQUEST_TAG: str(plan.request.id)},
+        job, instance=instance, hour=hour, assets=assets, tags={REQUEST_TAG: str(request.id)}
     )
     if run_canceled(result):
         raise KeyboardInterrupt

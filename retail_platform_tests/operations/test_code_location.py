@@ -33,6 +33,7 @@ TABLES = {
 JOBS = {
     "all_hourly",
     "approve",
+    "late_window",
     "quarantine_discard",
     "quarantine_replay",
     "reconcile",
@@ -98,9 +99,13 @@ def test_one_job_per_source_one_for_all_and_the_schedule_is_on(
     repository = definitions.get_repository_def()
     names = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert names == {f"{source}_hourly" for source in TABLES} | JOBS
-    (schedule,) = repository.schedule_defs
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    assert schedule.cron_schedule == "5 * * * *"
+    schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
+    assert {name: schedule.cron_schedule for name, schedule in schedules.items()} == {
+        "hourly": "5 * * * *",
+        "late_window": "40 2 * * *",
+    }
+    for schedule in schedules.values():
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
 def test_an_hour_that_lands_late_is_carried_on() -> None:

@@ -15,6 +15,7 @@ from retail_platform.control.requests import REQUEST_TAG, RequestKind, Requests
 from retail_platform.control.resource import ControlResource
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Catalog, load_catalog
+from retail_platform.operations.late_window import reread_late_window
 from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.operations.requests import (
     HourResult,
@@ -333,3 +334,34 @@ def test_the_job_runs_the_hours_and_fails_unless_all_went_well(place: Place) -> 
     text = failure.step_failure_data.error_display_string
     assert "1 of 2 hours done" in text
     assert "the hour is not closed yet" in text
+
+
+def test_the_late_window_finds_what_was_committed_late(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bronze of every loaded hour is read again; Silver follows only where that brought rows."""
+    place.source.insert("contacts", ("10", "10", at(1, 30)))
+    monkeypatch.setattr(
+        type(place.runs.job.partitions_def),
+        "get_partition_keys",
+        lambda *_, **__: [key_of(hour_at(number)) for number in range(HOURS + 1)],
+    )
+    control = ControlResource(url=f"sqlite:///{place.home / 'control.db'}")
+    request, results = reread_late_window(
+        place.catalog,
+        control,
+        job=place.runs.job,
+        instance=place.runs.instance,
+        hours=3,
+        requester="a test",
+    )
+    assert request.status is RequestStatus.SUCCESS, request.error
+    assert (request.table, request.kind) == ("*", RequestKind.LATE_WINDOW)
+    assert [result.hour for result in results] == [hour_at(2), hour_at(1)], "loaded hours only"
+    assert amounts(place)[10] == 10
+    loads = place.ledger.loads(request_id=request.id)
+    assert {(load.asset, load.hour) for load in loads} == {
+        ("bronze/box__contacts", hour_at(2)),
+        ("bronze/box__contacts", hour_at(1)),
+        ("silver/contacts", hour_at(1)),
+    }
