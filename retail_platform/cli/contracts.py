@@ -65,6 +65,34 @@ def release(entities: tuple[str, ...], everything: bool, day: datetime | None) -
         click.echo(f"{entity} {path.stem}: released as {path.parent.name}/{path.name}")
 
 
+@contracts.command()
+@click.argument("entity")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Choice(["great-expectations", "dbt", "odcs"]),
+    help="The tool that shall read it.",
+)
+def export(entity: str, to: str) -> None:
+    """Print a contract's rules for another tool.
+
+    A Great Expectations suite (JSON), a dbt source with tests (YAML), or the contract itself.
+    """
+    from retail_platform.cli.platform import Platform
+    from retail_platform.failures import PermanentFailure
+    from retail_platform.metadata.contract_releases import ContractFiles
+    from retail_platform.quality.exports import export_text
+
+    platform = Platform.here()
+    table = platform.catalog.by_entity.get(entity)
+    if table is None:
+        raise PermanentFailure(
+            f"No table fills {entity!r}. Tables: {sorted(platform.catalog.by_entity)}."
+        )
+    path, _ = ContractFiles(platform.settings.catalog).working[entity]
+    click.echo(export_text(table, to, path.read_text(encoding="utf-8")), nl=False)
+
+
 def _day(day: datetime | None) -> date:
     return day.date() if day else datetime.now(UTC).date()
 
