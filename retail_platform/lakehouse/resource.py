@@ -13,6 +13,7 @@ from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
 from retail_platform.settings import Engine, Settings
+from retail_platform.silver.pii import pii_schema, pii_table
 from retail_platform.silver.standardise import silver_schema
 
 ABANDONED_AFTER = timedelta(days=2)
@@ -79,6 +80,8 @@ class LakehouseResource(dg.ConfigurableResource):
             lake.register("silver", table.entity)
             lake.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
             lake.register("quarantine", table.entity)
+            if table.row.kept_clear:
+                lake.ensure("pii", pii_table(table), pii_schema(table))
         lake.ensure_database("gold")
         for name in lake.tables("gold"):
             lake.register("gold", name)

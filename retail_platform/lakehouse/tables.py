@@ -24,7 +24,9 @@ from pyspark.sql.connect.session import SparkSession
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.types import sql_type
 
-Layer = Literal["bronze", "silver", "quarantine", "gold"]
+Layer = Literal["bronze", "silver", "quarantine", "gold", "pii"]
+RESTRICTED: Layer = "pii"
+"""The layer of clear personal values, to which fewer people have access."""
 STAGING = "_staging"
 IN_MEMORY_ROWS = 20_000
 IN_MEMORY_BYTES = 16 * 2**20
@@ -202,17 +204,24 @@ class Lakehouse:
             clauses.append(f"WHEN NOT MATCHED{when} THEN INSERT ({names}) VALUES ({values})")
         conditions = f"ON {condition} {' '.join(clauses)}".replace("{", "{{").replace("}", "}}")
         # The source travels with the statement, and the statement runs at once: one round trip.
-        self.spark.sql(f"MERGE INTO {layer}.{name} t USING {{rows}} s {conditions}", rows=source)
+        target = f"{layer}.{name}"
+        if layer == RESTRICTED:
+            # Its tables are in no catalog, where whatever else runs in the session would find them.
+            target = f"delta.`{self.location(layer, name)}`"
+        self.spark.sql(f"MERGE INTO {target} t USING {{rows}} s {conditions}", rows=source)
         return self._commit(layer, name, before)
 
     @contextmanager
-    def staged(self, frame: DataFrame, *, rows: int | None = None) -> Iterator[DataFrame]:
+    def staged(
+        self, frame: DataFrame, *, rows: int | None = None, restricted: bool = False
+    ) -> Iterator[DataFrame]:
         """Materialises ``frame`` once and drops it afterwards.
 
         Args:
             frame: What to materialise.
             rows: A number that its rows do not exceed, where one is known: a small frame stays in
                 memory, any other becomes a table of its own.
+            restricted: Whether it holds clear personal values: such a table lies in their layer.
         """
         if rows is not None and rows <= IN_MEMORY_ROWS:
             held = fetched(frame)
@@ -220,12 +229,15 @@ class Lakehouse:
                 yield self._in_memory(held)
                 return
         name = uuid.uuid4().hex
-        location = f"{self.root}/{STAGING}/{name}"
+        location = f"{self._staging(restricted=restricted)}/{name}"
         frame.write.format("delta").mode("error").save(location)
         try:
             yield self.spark.read.format("delta").load(location)
         finally:
             self._remove(location)
+
+    def _staging(self, *, restricted: bool) -> str:
+        return f"{self.root}/{RESTRICTED}/{STAGING}" if restricted else f"{self.root}/{STAGING}"
 
     def _in_memory(self, rows: pa.Table) -> DataFrame:
         if rows.num_rows:
@@ -242,9 +254,13 @@ class Lakehouse:
         Returns:
             Number of tables deleted.
         """
-        folder = Path(self.root) / STAGING
         oldest = time.time() - older_than.total_seconds()
-        abandoned = [path for path in folder.glob("*") if path.stat().st_mtime < oldest]
+        abandoned = [
+            path
+            for restricted in (False, True)
+            for path in Path(self._staging(restricted=restricted)).glob("*")
+            if path.stat().st_mtime < oldest
+        ]
         for path in abandoned:
             shutil.rmtree(path)
         return len(abandoned)

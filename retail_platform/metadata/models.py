@@ -176,6 +176,24 @@ class SoftDelete(Frozen):
     values: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
 
 
+class Pii(Frozen):
+    """How a personal text column is protected; ``hash`` alone is short for ``{method: hash}``.
+
+    Attributes:
+        method: ``hash`` masks it in Silver by an HMAC over its normal form.
+        kind: What it is, which says its normal form: e-mail address, telephone number, any text.
+        keep_clear: Whether the normal form is kept in clear in the restricted ``<entity>__pii``.
+    """
+
+    method: Literal["hash"]
+    kind: Literal["email", "phone", "text"] = "text"
+    keep_clear: bool = False
+
+
+def _pii(value: object) -> object:
+    return {"method": value} if isinstance(value, str) else value
+
+
 class SilverTarget(Frozen):
     """Where and how a table arrives in Silver.
 
@@ -236,7 +254,7 @@ class TableRow(Frozen):
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
         files: For files: how they are written; plain CSV where it is left out.
-        pii: Silver column to masking method.
+        pii: Personal Silver columns and how each is protected.
         depends_on: Order and blocking between Silver tables.
         references: Foreign keys with inferred members.
         description: What the table holds, for people.
@@ -256,7 +274,7 @@ class TableRow(Frozen):
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
     files: FileFormat | None = None
-    pii: dict[Name, Literal["hash"]] = Field(default_factory=dict)
+    pii: dict[Name, Annotated[Pii, BeforeValidator(_pii)]] = Field(default_factory=dict)
     depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
     references: tuple[Reference, ...] = ()
     description: str = ""
@@ -320,6 +338,11 @@ class TableRow(Frozen):
     @property
     def _swept_by_file(self) -> bool:
         return self.silver.sweep == (self.columns.get("_file"),)
+
+    @property
+    def kept_clear(self) -> tuple[str, ...]:
+        """Personal columns whose clear values the restricted table keeps, in order."""
+        return tuple(name for name, pii in self.pii.items() if pii.keep_clear)
 
     @property
     def swept_by(self) -> tuple[str, ...] | None:

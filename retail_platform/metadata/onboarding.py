@@ -20,7 +20,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Catalog, Table, load_catalog
 from retail_platform.metadata.models import Connection, FilesConnection, SqlConnection
 from retail_platform.metadata.onboarding_files import describe_files
-from retail_platform.metadata.onboarding_proposal import Column, Proposal, propose
+from retail_platform.metadata.onboarding_proposal import Column, Proposal, masking_of, propose
 from retail_platform.metadata.onboarding_references import Parent, with_references
 from retail_platform.metadata.onboarding_sql import SqlDescriber
 from retail_platform.metadata.onboarding_tables import SourceTable
@@ -466,7 +466,7 @@ def _changes(
     for proposal in updated:
         row = rows[proposal.entity]
         renamed = {c.source: c.name for c in proposal.columns if c.source != c.name}
-        personal = {c.name: "hash" for c in proposal.columns if c.personal}
+        personal = {c.name: masking_of(c.name) for c in proposal.columns if c.personal}
         after = with_entries(after, row, "columns", renamed)
         after = with_entries(after, row, "pii", personal)
     if new:

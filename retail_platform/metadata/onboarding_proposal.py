@@ -314,6 +314,15 @@ def _watermark_of(
     return watermark
 
 
+def masking_of(column: str) -> object:
+    """How a personal column is protected: by its normal form, as far as its name tells that."""
+    if re.search(r"e_?mail", column):
+        return {"method": "hash", "kind": "email"}
+    if re.search(r"phone|mobile|fax", column):
+        return {"method": "hash", "kind": "phone"}
+    return "hash"
+
+
 def _personal(
     table: SourceTable,
     types: Mapping[str, str],
@@ -396,7 +405,7 @@ def _row(
         notes.append("merge: scd2 would keep the history of this small table")
     row["silver"] = silver
     if personal:
-        row["pii"] = dict.fromkeys(personal, "hash")
+        row["pii"] = {name: masking_of(name) for name in personal}
     return row
 
 

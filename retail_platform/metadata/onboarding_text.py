@@ -166,7 +166,7 @@ def with_properties(text: str, columns: Sequence[Column]) -> str:
     return added[: version.start_mark.index] + raised + added[version.end_mark.index :]
 
 
-def with_entries(text: str, table: str, name: str, entries: Mapping[str, str]) -> str:
+def with_entries(text: str, table: str, name: str, entries: Mapping[str, object]) -> str:
     """The text of a source's file with further entries in a mapping of one of its rows."""
     if not entries:
         return text

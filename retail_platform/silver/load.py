@@ -1,8 +1,8 @@
 """One Silver load: a Bronze hour is standardised, classified, judged and only then committed.
 
-The steps in order, so that a killed process may be repeated: quarantine, merge, sweep, rows let in
-after all, inferred members, ledger. Each is idempotent; the ledger says SUCCESS only after all of
-them.
+The steps in order, so that a killed process may be repeated: quarantine, merge, sweep, clear values
+of the restricted table, rows let in after all, inferred members, ledger. Each is idempotent; the
+ledger says SUCCESS only after all of them.
 """
 
 from contextlib import ExitStack
@@ -46,6 +46,8 @@ from retail_platform.silver.classify import (
 from retail_platform.silver.dating import dated_after, dated_once
 from retail_platform.silver.history import with_valid_from
 from retail_platform.silver.inferred import add_inferred_members
+from retail_platform.silver.masking import masking_key
+from retail_platform.silver.pii import follow
 from retail_platform.silver.standardise import standardise
 from retail_platform.silver.upsert import apply_rows, sweep
 from retail_platform.silver.versions import apply_observed, apply_rebuilt, apply_versions
@@ -184,6 +186,7 @@ class SilverLoader:
             if counts.quarantined:
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             swept = self._commit(batch, counts, missing, hour, others, received, facts)
+            self._keep_clear(received, hour, facts.rows)
             quarantine.accept(self.lakehouse, self.table, batch, self.run_id)
             inferred = self._infer(batch, facts.rows)
             verdicts += self._reference_verdicts(inferred)
@@ -269,7 +272,26 @@ class SilverLoader:
         return bronze.where(f"_hour in ({_listed(hours)})")
 
     def _standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
-        return standardise(self._bronze_hours(hours), received, self.table, pii_key=self.pii_key)
+        return standardise(
+            self._bronze_hours(hours), received, self.table, pii_key=self._masking_key
+        )
+
+    @property
+    def _masking_key(self) -> str | None:
+        return masking_key(self.pii_key) if self.table.row.pii else None
+
+    def _keep_clear(self, received: pa.Schema, hour: datetime, rows: int) -> None:
+        """Lets the restricted table follow what was committed; clear values go nowhere else."""
+        if not self.table.row.kept_clear:
+            return
+        batch = standardise(
+            self._bronze_hours([hour]),
+            received,
+            self.table,
+            pii_key=self._masking_key,
+            clear=True,
+        )
+        follow(self.lakehouse, self.table, batch, rows=rows)
 
     def _observed(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
         """Rows of several hours, those without a watermark of their own dated over all of them."""

@@ -209,6 +209,7 @@ class QuarantineReplay(SilverLoader):
                 quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
             others = [other for other in rivals if other != hour]
             self._commit(batch, counts, None, hour, others, received, read)
+            self._keep_clear(received, hour, most)
             quarantine.accept(self.lakehouse, self.table, batch, self.run_id)
             inferred = self._infer(batch, read.rows)
             accepted = batch.where("_class <> 'quarantined'").select("_row_hash").distinct()

@@ -15,6 +15,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.casting import masked, read_as, sql_text, text_of
+from retail_platform.silver.masking import normalised
 
 META = ("_watermark", "_extracted_at", "_row_hash", "_hour", "_deleted", "_inferred")
 META_FIELDS = (
@@ -28,6 +29,8 @@ META_FIELDS = (
 REASONS = "_reasons"
 PAYLOAD = "_payload"
 PLACE = "_place"
+CLEAR = "_clear_"
+"""What the names of columns with clear personal values begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,12 @@ def silver_schema(table: Table) -> pa.Schema:
 
 
 def standardise(
-    bronze: DataFrame, received: pa.Schema, table: Table, *, pii_key: str | None
+    bronze: DataFrame,
+    received: pa.Schema,
+    table: Table,
+    *,
+    pii_key: str | None,
+    clear: bool = False,
 ) -> DataFrame:
     """Names, types and judges every row.
 
@@ -103,6 +111,8 @@ def standardise(
         received: Arrow schema of the Bronze table.
         table: The table's metadata.
         pii_key: Key that masks personal columns.
+        clear: Whether to add ``_clear_<column>``, the normal form of personal columns that the
+            restricted table keeps.
 
     Returns:
         The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
@@ -151,8 +161,11 @@ def standardise(
         f"{moment.excluded} as _excluded",
         f"{moment.dated} as _dated",
     )
-    for name in table.row.pii:
-        judged = judged.withColumn(name, f.expr(masked(f"`{name}`", pii_key or "")))
+    for name, pii in table.row.pii.items():
+        comparable = normalised(f"`{name}`", pii.kind)
+        if clear and pii.keep_clear:
+            judged = judged.withColumn(f"{CLEAR}{name}", f.expr(comparable))
+        judged = judged.withColumn(name, f.expr(masked(comparable, pii_key or "")))
     return judged.withColumn("_good", f.expr(f"size({REASONS}) = 0 and not _excluded")).withColumn(
         "_outdated", _outdated(table)
     )

@@ -25,6 +25,7 @@ from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
 from retail_platform.quality.quarantined import QuarantinedRow, quarantined_rows
 from retail_platform.settings import Engine
 from retail_platform.silver.load import SilverLoad, SilverLoader
+from retail_platform.silver.pii import pii_schema, pii_table
 from retail_platform.silver.replay import QuarantineReplay, Replay
 from retail_platform.silver.standardise import silver_schema
 
@@ -60,6 +61,8 @@ class Box:
             lakehouse.register("silver", table.entity)
             lakehouse.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
             lakehouse.register("quarantine", table.entity)
+            if table.row.kept_clear:
+                lakehouse.ensure("pii", pii_table(table), pii_schema(table))
 
     def bronze_from(self, entity: str, number: int, reader: SourceReader) -> BronzeLoad:
         """Loads one Bronze hour from an open reader."""
@@ -108,6 +111,11 @@ class Box:
     def refused(self, entity: str, **chosen: Any) -> list[QuarantinedRow]:
         """Rows of the quarantine as people see them."""
         return quarantined_rows(self.lake.root, entity, self.decisions, **chosen)
+
+    def clear(self, entity: str) -> list[Row]:
+        """Rows of the restricted table of a Silver table."""
+        name = pii_table(self.catalog.by_entity[entity])
+        return self.lake.delta("pii", name).to_pyarrow_table().to_pylist()
 
     def both(self, entity: str, number: int, environ: Mapping[str, str]) -> SilverLoad:
         """Loads one hour into Bronze and Silver."""
