@@ -87,7 +87,7 @@ def _show(diff: str) -> None:
 
 
 def _print_json(onboarding: object, *, written: bool) -> None:
-    from retail_platform.metadata.onboarding import Onboarding
+    from retail_platform.metadata.onboarding_change import Onboarding
 
     assert isinstance(onboarding, Onboarding)
     tables = [

@@ -182,12 +182,20 @@ class _FilesReader:
         return self.source.read(paths)
 
     def expect(self, table: Table, window: Window) -> Expected:
-        contents = [self.source.content(path) for path in self.source.hour_files(window.hour)]
+        paths = self.source.hour_files(window.hour)
+        contents = [self.source.content(path) for path in paths]
         known = [self.files.by_hash(table.bronze, content.sha256) for content in contents]
         size = sum(content.bytes for content in contents)
         return Expected(
             rows=None,
             text=f"{len(contents)} files, {size:,} bytes, {len(known) - known.count(None)} known",
+            columns={
+                field.name: str(field.type)
+                for field in self.source.read(paths).schema
+                if field.name not in ("_parse_error", "_raw")
+            }
+            if paths
+            else None,
         )
 
     def committed(self) -> None:

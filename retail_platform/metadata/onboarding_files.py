@@ -9,14 +9,19 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
+from pydantic import TypeAdapter
+
 from retail_platform.extract.files import META, FileSource
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.file_formats import CSV, FileFormat
 from retail_platform.metadata.onboarding_tables import (
     SAMPLE_ROWS,
     SourceColumn,
     SourceTable,
     platform_name,
 )
+from retail_platform.metadata.types import arrow_type, sql_type
 
 _DATE = r"(?:19|20)\d\d{0}(?:0[1-9]|1[0-2]){0}(?:0[1-9]|[12]\d|3[01])"
 _HOUR = r"(?:[01]\d|2[0-3])"
@@ -30,20 +35,28 @@ _CODES: tuple[tuple[str, str], ...] = (
     (rf"(?<=[T_ /-]){_HOUR}b?(?=$)", "%H"),
 )
 _MOST_FILES = 20_000
+_ENDINGS = ("csv", "txt", "tsv", "jsonl", "parquet")
+_DELIMITERS = (",", ";", "\t", "|")
+_LINES_LOOKED_AT = 200
+_STEADY = 0.8
+# 1.234,56 and 3,5, but neither 1,234 nor a date.
+_DECIMAL_COMMA = re.compile(r"-?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_FORM: TypeAdapter[FileFormat] = TypeAdapter(FileFormat)
 
 
 def describe_files(root: Path, source: str) -> list[SourceTable]:
     """The tables of a landing folder, each with a sample of its newest file.
 
     Raises:
-        PermanentFailure: the folder does not exist or holds no hourly CSV file.
+        PermanentFailure: the folder does not exist or holds no hourly file.
     """
     if not root.is_dir():
         raise PermanentFailure(
             f"source {source}: the landing folder {root} does not exist; check the variable that "
             "names it"
         )
-    paths = sorted(islice(root.rglob("*.csv"), _MOST_FILES))
+    found = (path for path in root.rglob("*.*") if path.suffix[1:].lower() in _ENDINGS)
+    paths = sorted(islice(found, _MOST_FILES))
     newest: dict[str, Path] = {}
     for path in paths:
         pattern = hourly_pattern(path.relative_to(root).with_suffix("").as_posix())
@@ -51,8 +64,8 @@ def describe_files(root: Path, source: str) -> list[SourceTable]:
             newest[pattern] = path
     if not newest:
         raise PermanentFailure(
-            f"source {source}: none of {len(paths)} CSV files below {root} has a date and an hour "
-            "in its path, such as refunds/2026-01-05/refunds_20260105T09.csv"
+            f"source {source}: none of {len(paths)} files ({', '.join(_ENDINGS)}) below {root} has "
+            "a date and an hour in its path, such as refunds/2026-01-05/refunds_20260105T09.csv"
         )
     counts = Counter(_table_name(pattern) for pattern in newest)
     twice = [name for name, number in counts.items() if number > 1]
@@ -81,16 +94,73 @@ def _table_name(pattern: str) -> str:
 
 def _described(root: Path, pattern: str, path: Path, source: str) -> SourceTable:
     name = _table_name(pattern)
-    files = FileSource(root, pattern, "UTC", name=f"source {source}, table {name}")
+    written = _written(path)
+    form = _FORM.validate_python(written) if written else CSV
+    files = FileSource(root, pattern, "UTC", name=f"source {source}, table {name}", form=form)
     with files.read([path]) as stream:
-        names = [column for column in stream.schema.names if column not in META.names]
+        fields = [field for field in stream.schema if field.name not in META.names]
         first = next(iter(stream), None)
     rows = first.slice(0, SAMPLE_ROWS).to_pylist() if first is not None else []
     return SourceTable(
         name=name,
-        columns=tuple(SourceColumn(name=n, declared="text", physical=None) for n in names),
+        columns=tuple(
+            SourceColumn(name=f.name, declared=str(f.type), physical=_physical(f.type))
+            for f in fields
+        ),
         sample=tuple(
-            {column: row[column] for column in names} for row in rows if row["_parse_error"] is None
+            {f.name: None if row[f.name] is None else str(row[f.name]) for f in fields}
+            for row in rows
+            if row["_parse_error"] is None
         ),
         path=pattern,
+        files=written,
     )
+
+
+def _written(path: Path) -> dict[str, str]:
+    """How a file is written, as the row's ``files:`` says it; empty for plain CSV."""
+    ending = path.suffix[1:]
+    if ending.lower() in ("parquet", "jsonl"):
+        return {"format": ending.lower(), **({} if ending.islower() else {"extension": ending})}
+    with path.open(encoding="utf-8", errors="replace") as file:
+        lines = [line.rstrip("\r\n") for line in islice(file, _LINES_LOOKED_AT)]
+    delimiter = _delimiter([line for line in lines if line])
+    if delimiter == "," and ending == "csv":
+        return {}
+    written = {"format": "delimited", "delimiter": delimiter, "extension": ending}
+    numbers = [part.strip('"') for line in lines[1:] for part in line.split(delimiter)]
+    if delimiter != "," and any(_DECIMAL_COMMA.fullmatch(number) for number in numbers):
+        written["decimal"] = ","
+        if any("." in number for number in numbers if _DECIMAL_COMMA.fullmatch(number)):
+            written["thousands"] = "."
+    return written
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The character that most lines hold equally often; a comma where none does."""
+    counts = {mark: Counter(line.count(mark) for line in lines) for mark in _DELIMITERS}
+    usual = {mark: count.most_common(1)[0] for mark, count in counts.items() if count}
+    steady = [
+        (number, mark)
+        for mark, (number, times) in usual.items()
+        if number and times >= _STEADY * len(lines)
+    ]
+    return max(steady, default=(0, ","))[1]
+
+
+def _physical(kind: pa.DataType) -> str | None:
+    """The contract's type of a typed file's column; None for text."""
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return None
+    if pa.types.is_floating(kind):
+        return "double"
+    if pa.types.is_integer(kind):
+        return "bigint"
+    if pa.types.is_timestamp(kind):
+        return "timestamp"
+    try:
+        physical = sql_type(kind)
+        arrow_type(physical)
+    except ValueError:
+        return "string"
+    return physical

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations, count
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.onboarding_row import Row, metadata_row
 from retail_platform.metadata.onboarding_rules import check_rule
 from retail_platform.metadata.onboarding_tables import (
     SourceColumn,
@@ -33,12 +34,7 @@ from retail_platform.metadata.onboarding_values import (
     whole_numbers,
 )
 
-FULL_ROWS = 1_000_000
-"""Up to so many rows a table without a watermark is read in full every hour without a warning."""
-SMALL_ROWS = 100_000
-
 FILE_COLUMNS = {"_file": "file_path", "_line": "line_number"}
-Row = dict[str, object]
 IsUnique = Callable[[Sequence[str]], bool]
 
 _CHANGED = re.compile(r"modif|updat|chang|mtime|last_(edit|write)")
@@ -49,6 +45,7 @@ _PERSONAL = re.compile(
     r"national_id|ip_address|birth(_?date|day)?|date_of_birth|dob)(_address|_number|_no)?($|_)"
 )
 _PEOPLE = re.compile(r"customer|person|people|employee|contact|user|member|patient|subscriber")
+_DELETED = re.compile(r"(^|_)(is_)?delet(ed|ion)(_|$)|tombstone|archived_at")
 _RARE_FALLS = 0.05
 _ENOUGH_ROWS = 20
 _MOSTLY_MISSING = 0.5
@@ -145,6 +142,12 @@ def propose(
         for column in table.columns
     )
     _tell_few_values(table, columns, notes)
+    notes += [
+        f"{column.name} may mark deleted rows: deleted: {{column: {column.name}}} makes them "
+        "tombstones"
+        for column in columns
+        if _DELETED.search(column.name)
+    ]
     entity = name if name not in taken else f"{source}_{name}"
     if entity != name:
         notes.append(f"entity {name} is filled by another table")
@@ -154,7 +157,7 @@ def propose(
             "already; write its row by hand, with an entity of its own"
         )
     target_key = tuple(names[column] for column in key_columns)
-    row = _row(table, name, names, target_key, watermark, entity, personal, notes)
+    row = metadata_row(table, name, names, target_key, watermark, entity, personal, notes)
     return Proposal(
         table=table,
         row=row,
@@ -241,8 +244,9 @@ def _type(table: SourceTable, column: SourceColumn, notes: list[str]) -> str:
         whole = table.path is not None
         if not whole and whole_numbers(values):
             notes.append(f"{column.name} is text, but holds whole numbers only: codes or amounts?")
-        tokens = set(null_tokens(values)) if whole else set()
-        return text_type([None if v in tokens else v for v in values], whole_numbers=whole)
+        if whole:
+            values = _plain_numbers(table, values)
+        return text_type(values, whole_numbers=whole)
     if table.dialect != "sqlite" or not present(values) or fits(column.physical, values):
         return column.physical
     found = text_type(values, whole_numbers=False)
@@ -251,6 +255,18 @@ def _type(table: SourceTable, column: SourceColumn, notes: list[str]) -> str:
         found = decimal_type(present(values)) if plain else "double"
     notes.append(f"{column.name} is declared {column.declared}, but holds what is {found}")
     return found
+
+
+def _plain_numbers(table: SourceTable, values: Sequence[str | None]) -> list[str | None]:
+    """The values of a file without its words for NULL, numbers as a point writes them."""
+    tokens = null_tokens(values)
+    found = [None if value in tokens else value for value in values]
+    if table.files.get("decimal") != ",":
+        return found
+    plain = [
+        v and v.replace(table.files.get("thousands", ","), "").replace(",", ".") for v in found
+    ]
+    return plain if all(v is None or re.fullmatch(r"-?[\d.]+", v) for v in plain) else found
 
 
 def _watermark(
@@ -314,15 +330,6 @@ def _watermark_of(
     return watermark
 
 
-def masking_of(column: str) -> object:
-    """How a personal column is protected: by its normal form, as far as its name tells that."""
-    if re.search(r"e_?mail", column):
-        return {"method": "hash", "kind": "email"}
-    if re.search(r"phone|mobile|fax", column):
-        return {"method": "hash", "kind": "phone"}
-    return "hash"
-
-
 def _personal(
     table: SourceTable,
     types: Mapping[str, str],
@@ -335,9 +342,10 @@ def _personal(
     for column in table.columns:
         name = names[column.name]
         likely = bool(_PERSONAL.search(name)) or (people and name in ("name", "names"))
-        if not likely and not looks_like_mail(table.values(column.name)):
+        text = types[column.name] == "string"
+        if not likely and not (text and looks_like_mail(table.values(column.name))):
             continue
-        if types[column.name] != "string":
+        if not text:
             notes.append(f"{name} may be personal, but only text can be masked")
         elif column.name in key:
             notes.append(f"{name} may be personal, but is part of the key: it is not masked")
@@ -369,54 +377,3 @@ def _tell_few_values(table: SourceTable, columns: Sequence[Column], notes: list[
         seen = few_values(table.values(column.source))
         if seen:
             notes.append(f"{column.name} holds few values, perhaps all: {', '.join(seen)}")
-
-
-def _row(
-    table: SourceTable,
-    name: str,
-    names: Mapping[str, str],
-    key: tuple[str, ...],
-    watermark: Row | None,
-    entity: str,
-    personal: Sequence[str],
-    notes: list[str],
-) -> Row:
-    row: Row = {"table": name}
-    if name != table.name and not table.path:
-        row["source_name"] = table.name
-    if table.comment:
-        row["description"] = table.comment
-    row["load"] = "files" if table.path else _load(table, watermark, notes)
-    if table.path:
-        row["path"] = table.path
-    row["key"] = list(key)
-    if watermark is not None:
-        row["watermark"] = watermark
-    renamed = {source: target for source, target in names.items() if source != target}
-    if renamed:
-        row["columns"] = renamed
-    tokens = sorted({t for column in table.columns for t in null_tokens(table.values(column.name))})
-    if table.path and tokens:
-        row["null_tokens"] = tokens
-    silver: Row = {"entity": entity, "merge": "append" if table.path else "upsert"}
-    if table.path:
-        silver["sweep"] = ["file_path"]
-    elif watermark is not None and table.rows is not None and table.rows <= SMALL_ROWS:
-        notes.append("merge: scd2 would keep the history of this small table")
-    row["silver"] = silver
-    if personal:
-        row["pii"] = {name: masking_of(name) for name in personal}
-    return row
-
-
-def _load(table: SourceTable, watermark: Row | None, notes: list[str]) -> str:
-    if watermark is not None:
-        return "incremental"
-    if table.rows is not None and table.rows > FULL_ROWS:
-        notes.append(
-            f"no watermark: all of about {table.rows:,} rows are read every hour; a column that "
-            "says when a row changed would spare that"
-        )
-        return "snapshot"
-    notes.append("no watermark: the whole table is read every hour")
-    return "full"

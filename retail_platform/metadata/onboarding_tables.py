@@ -5,10 +5,11 @@ Shapes and names only. Asking a database is in ``onboarding_sql``, reading files
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-SAMPLE_ROWS = 1_000
+SAMPLE_ROWS = 500
 """Rows of a table that a proposal looks at: the last ones by its key."""
 
 
@@ -60,6 +61,7 @@ class SourceTable:
         ordered: Whether the sample is in the order of the key.
         dialect: SQL dialect of the checks, as sqlglot calls it.
         path: For files: the pattern of an hour's path.
+        files: For files: how they are written, as the row's ``files:`` says it; empty for CSV.
     """
 
     name: str
@@ -75,10 +77,16 @@ class SourceTable:
     ordered: bool = False
     dialect: str = ""
     path: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def values(self, column: str) -> list[str | None]:
         """The sample's values of a column, NULL as None."""
-        return [row.get(column) for row in self.sample]
+        return self._by_column.get(column, [])
+
+    @cached_property
+    def _by_column(self) -> dict[str, list[str | None]]:
+        names = [column.name for column in self.columns]
+        return {name: [row.get(name) for row in self.sample] for name in names}
 
 
 # Words that an unquoted predicate cannot use as a column, and columns that Silver adds itself.

@@ -1,12 +1,17 @@
 """Onboarding from SQLite and files: proposals, what becomes of the catalog, what is refused."""
 
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.metadata.file_formats import DelimitedFormat
 from retail_platform.metadata.loader import load_catalog
-from retail_platform.metadata.onboarding import NewSource, Onboarding, Outcome, onboard
+from retail_platform.metadata.onboarding import NewSource, onboard
+from retail_platform.metadata.onboarding_change import Onboarding, Outcome
 from retail_platform.settings import PACKAGE
 from retail_platform_tests.platform.box import hour_at
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
@@ -19,6 +24,7 @@ ROW = {
     "watermark": {"column": "modified_at"},
     "silver": {"entity": "customers", "merge": "scd2"},
 }
+META = ("file_path", "line_number")
 COLUMNS = {"id": "bigint", "name": "string", "modified_at": "timestamp"}
 HEAD = """\
 # The shop's database: asked every hour.
@@ -328,6 +334,38 @@ def test_a_new_source_of_files(tmp_path: Path) -> None:
     assert types["customer_id"] == "bigint"
     assert types["unit_price"] == "decimal(19,4)"
     assert types["invoice_date"] == "timestamp"
+
+
+def test_how_files_are_written_is_found(tmp_path: Path) -> None:
+    """Delimiter, decimal comma, JSON lines and Parquet; a file that is no hour's is no table."""
+    root = tmp_path / "landing"
+    files = {
+        "rates/rates_2026010513.txt": "Code;Rate\nA;1.234,56\nB;3,5\n",
+        "clicks/2026-01-05/clicks_20260105T13.jsonl": '{"page": "a", "n": 3}\n',
+        "static/list.csv": "a,b\n1,2\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    (root / "stock").mkdir()
+    table = pa.table({"Sku": ["x"], "Qty": pa.array([1], pa.int16()), "Price": [Decimal("1.50")]})
+    pq.write_table(table, root / "stock" / "stock_20260105_13.parquet")
+    folder = tmp_path / "catalog"
+    new = NewSource(name="drops", kind="files", variable="DROPS", timezone="UTC")
+    onboard(folder, ["*"], environ={"DROPS": str(root)}, new_source=new).write()
+    tables = load_catalog(folder).by_entity
+    assert set(tables) == {"rates", "clicks", "stock"}
+    types = {
+        entity: {c.name: c.physicalType for c in table.contract.columns if c.name not in META}
+        for entity, table in tables.items()
+    }
+    assert types["rates"] == {"code": "string", "rate": "decimal(19,4)"}
+    assert types["clicks"] == {"page": "string", "n": "bigint"}
+    assert types["stock"] == {"sku": "string", "qty": "bigint", "price": "decimal(3,2)"}
+    rates = tables["rates"].row.file_format
+    assert isinstance(rates, DelimitedFormat)
+    assert (rates.delimiter, rates.decimal, rates.thousands) == (";", ",", ".")
+    assert tables["stock"].row.path == "stock/stock_%Y%m%d_%H"
 
 
 def test_two_hundred_tables_are_asked_for_at_once(folder: Path, shop: Database) -> None:

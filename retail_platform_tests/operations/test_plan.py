@@ -18,8 +18,14 @@ from retail_platform.metadata.loader import Catalog, load_catalog
 from retail_platform.operations.plan import Outcome, TablePlan, plan
 from retail_platform.settings import Settings
 from retail_platform_tests.platform.box import PII_KEY, Box, hour_at, open_box
-from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, write_catalog
-from retail_platform_tests.platform.sources import Database
+from retail_platform_tests.platform.catalogs import (
+    Tree,
+    contract,
+    demo_catalog,
+    sql_source,
+    write_catalog,
+)
+from retail_platform_tests.platform.sources import Database, Landing, pos_file
 
 COLUMNS = {"id": "bigint", "amount": "decimal(19,4)", "modified_at": "timestamp"}
 LONG_AGO = "2025-12-01 00:00:00.000000"
@@ -317,3 +323,27 @@ def test_a_source_column_that_the_row_names_and_the_source_lacks(shop: Shop) -> 
     assert failing.outcome is Outcome.FAILS
     assert "no column modified_at" in failing.reasons[0]
     assert failing.hour == hour_at(0).astimezone(UTC) == datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def test_files_are_listed_and_their_headers_looked_at(tmp_path: Path) -> None:
+    """Rows are unknown without reading; a marker is waited for, and a bad header would fail."""
+    landing = Landing(tmp_path / "landing")
+    settings = Settings.from_environment({"RETAIL_HOME": str(tmp_path / "home")})
+    catalog = demo_catalog("pos_transactions")
+
+    def planned() -> TablePlan:
+        (found,) = plan(settings, catalog, hour=hour_at(0), environ=landing.environ)
+        return found
+
+    assert planned().outcome is Outcome.WAITS
+    assert "waiting for marker" in planned().reasons[0]
+    landing.deliver(0, pos_file("1,A,Thing,1,2026-01-05 12:00:00,2.5,17850,UK"))
+    found = planned()
+    assert (found.outcome, found.rows) == (Outcome.LOADS, None)
+    assert found.reads.startswith("1 files, ")
+    assert found.columns.missing == found.columns.dropped == ()
+    assert "quantity: string -> int" in found.columns.cast
+    landing.deliver(0, "InvoiceNo,Colour\n1,red\n")
+    failing = planned()
+    assert failing.outcome is Outcome.FAILS
+    assert "no column StockCode" in failing.reasons[0]
