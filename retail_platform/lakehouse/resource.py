@@ -64,7 +64,9 @@ class LakehouseResource(dg.ConfigurableResource):
         """The same outside of Dagster."""
         with open_engine(Engine(self.engine), self.engine_url or None) as session:
             self._session = session
-            self._lake = Lakehouse(session.spark, self.lake_url)
+            self._lake = Lakehouse(
+                session.spark, self.lake_url, direct=self.engine == Engine.EMBEDDED
+            )
             self.lake.remove_abandoned_staging(older_than=ABANDONED_AFTER)
             self.refresh_catalog()
             try:

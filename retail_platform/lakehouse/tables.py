@@ -22,6 +22,7 @@ from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
 from pyspark.sql.connect.session import SparkSession
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.lakehouse.merges import Matched, Merge
 from retail_platform.metadata.types import sql_type
 
 Layer = Literal["bronze", "silver", "quarantine", "gold", "pii"]
@@ -32,6 +33,8 @@ IN_MEMORY_ROWS = 20_000
 IN_MEMORY_BYTES = 16 * 2**20
 """What a staged frame may hold in memory: it travels with every statement that reads it, and a
 message to the engine ends at 128 MB."""
+DIRECT_ROWS = 100_000
+"""What the source of a merge may hold to go past the engine: it is held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +64,13 @@ class Lakehouse:
     Args:
         spark: Open Spark Connect session.
         root: Lake root: a local folder or an object-store URL.
+        direct: Whether small merges may go past the engine, through delta-rs.
     """
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
+    def __init__(self, spark: SparkSession, root: str, *, direct: bool = True) -> None:
         self.spark = spark
         self.root = root
+        self.direct = direct
         self._databases: set[str] = set()
         self._handles: dict[str, DeltaTable] = {}
 
@@ -175,10 +180,11 @@ class Lakehouse:
         source: DataFrame,
         *,
         on: Sequence[str],
-        matched: Sequence[str] = (),
+        matched: Sequence[Matched] = (),
         insert: Sequence[str] = (),
         insert_when: str | None = None,
         pruned_by: str | None = None,
+        rows: int | None = None,
     ) -> Commit:
         """Runs one MERGE; the source must be materialised already and unique by ``on``.
 
@@ -187,28 +193,28 @@ class Lakehouse:
             name: Name of the target.
             source: Rows to merge; columns are addressed as ``s.<column>``, the target's as ``t.``.
             on: Key columns, compared with ``=``.
-            matched: ``WHEN MATCHED ...`` clauses in order, without those words' ``WHEN MATCHED``.
+            matched: What becomes of stored rows that match; the first clause that holds counts.
             insert: Columns that a row without match inserts; none inserts nothing.
             insert_when: Condition of the insert.
-            pruned_by: Further condition on the target that lets it skip files.
+            pruned_by: Further condition on the target that lets it skip partitions.
+            rows: A number that the source's rows do not exceed, where one is known: a small merge
+                goes past the engine, see ``merges``.
         """
         before = self.version(layer, name)
-        condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
-        if pruned_by:
-            condition += f" AND ({pruned_by})"
-        clauses = [f"WHEN MATCHED {clause}" for clause in matched]
-        if insert:
-            names = ", ".join(f"`{column}`" for column in insert)
-            values = ", ".join(f"s.`{column}`" for column in insert)
-            when = f" AND {insert_when}" if insert_when else ""
-            clauses.append(f"WHEN NOT MATCHED{when} THEN INSERT ({names}) VALUES ({values})")
-        conditions = f"ON {condition} {' '.join(clauses)}".replace("{", "{{").replace("}", "}}")
-        # The source travels with the statement, and the statement runs at once: one round trip.
-        target = f"{layer}.{name}"
-        if layer == RESTRICTED:
-            # Its tables are in no catalog, where whatever else runs in the session would find them.
-            target = f"delta.`{self.location(layer, name)}`"
-        self.spark.sql(f"MERGE INTO {target} t USING {{rows}} s {conditions}", rows=source)
+        merge = Merge(
+            on=on, matched=matched, insert=insert, insert_when=insert_when, pruned_by=pruned_by
+        )
+        if self.direct and rows is not None and rows <= DIRECT_ROWS:
+            merge.run_on(self.delta(layer, name), fetched(source))
+        else:
+            target = f"{layer}.{name}"
+            if layer == RESTRICTED:
+                # Its tables are in no catalog, where whatever runs in the session would find them.
+                target = f"delta.`{self.location(layer, name)}`"
+            statement = merge.statement(target, "\0")
+            statement = statement.replace("{", "{{").replace("}", "}}").replace("\0", "{rows}")
+            # The source travels with the statement, which runs at once: one round trip.
+            self.spark.sql(statement, rows=source)
         return self._commit(layer, name, before)
 
     @contextmanager
@@ -298,9 +304,14 @@ class Lakehouse:
         return Commit(
             version_before=before,
             version=after,
-            inserted=metric("numTargetRowsInserted", "num_added_rows", "numOutputRows"),
-            updated=metric("numTargetRowsUpdated"),
-            deleted=metric("numTargetRowsDeleted"),
+            inserted=metric(
+                "numTargetRowsInserted",
+                "num_target_rows_inserted",
+                "num_added_rows",
+                "numOutputRows",
+            ),
+            updated=metric("numTargetRowsUpdated", "num_target_rows_updated"),
+            deleted=metric("numTargetRowsDeleted", "num_target_rows_deleted"),
             bytes_added=metric("numTargetBytesAdded", "numOutputBytes"),
         )
 

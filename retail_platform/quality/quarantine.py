@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
+from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Commit, Lakehouse
 from retail_platform.metadata.loader import Table
 from retail_platform.quality.reasons import rule_sql
@@ -50,8 +51,18 @@ def reasons_of(batch: DataFrame) -> dict[str, int]:
     return {row["reason"]: row["rows"] for row in rows}
 
 
-def keep(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> Commit:
-    """Merges the quarantined rows of a classified, materialised batch into the quarantine."""
+def keep(
+    lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str, *, rows: int | None = None
+) -> Commit:
+    """Merges the quarantined rows of a classified, materialised batch into the quarantine.
+
+    Args:
+        lakehouse: The lake.
+        table: The table's metadata.
+        batch: Classified, materialised batch.
+        run_id: Run that the rows name.
+        rows: Rows of class ``quarantined``, where they are counted.
+    """
     refused = (
         batch.where("_class = 'quarantined'")
         .groupBy(f.col("_row_hash").alias("row_hash"))
@@ -78,14 +89,19 @@ def keep(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> C
             "cast(null as string) as accepted_run",
         )
     )
-    seen = (
-        "AND (s.first_seen < t.first_seen OR s.last_seen > t.last_seen "
+    seen = Matched(
+        when="(s.first_seen < t.first_seen OR s.last_seen > t.last_seen "
         "OR s.contract_version <> t.contract_version OR s.reasons <> t.reasons "
-        "OR t.accepted_run IS NOT NULL) THEN UPDATE SET "
-        "first_seen = least(s.first_seen, t.first_seen), "
-        "last_seen = greatest(s.last_seen, t.last_seen), "
-        "hour = least(s.hour, t.hour), reasons = s.reasons, reason_list = s.reason_list, "
-        "contract_version = s.contract_version, run_id = s.run_id, accepted_run = NULL"
+        "OR t.accepted_run IS NOT NULL)",
+        set={
+            "first_seen": "least(s.first_seen, t.first_seen)",
+            "last_seen": "greatest(s.last_seen, t.last_seen)",
+            "hour": "least(s.hour, t.hour)",
+            **{
+                name: f"s.{name}"
+                for name in ("reasons", "reason_list", "contract_version", "run_id", "accepted_run")
+            },
+        },
     )
     return lakehouse.merge(
         "quarantine",
@@ -94,6 +110,7 @@ def keep(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) -> C
         on=["row_hash"],
         matched=[seen],
         insert=QUARANTINE_SCHEMA.names,
+        rows=rows,
     )
 
 
@@ -120,7 +137,8 @@ def accept(lakehouse: Lakehouse, table: Table, batch: DataFrame, run_id: str) ->
         return lakehouse.merge(
             "quarantine",
             table.entity,
-            rows,
+            rows.withColumn("accepted_run", f.lit(run_id)),
             on=["row_hash"],
-            matched=[f"THEN UPDATE SET accepted_run = {sql_text(run_id)}"],
+            matched=[Matched.replaced(["accepted_run"])],
+            rows=kept,
         )

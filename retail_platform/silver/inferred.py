@@ -39,9 +39,12 @@ def add_inferred_members(
     schema = silver_schema(parent)
     members = unknown.selectExpr(*[_value(field, key) for field in schema])
     with lakehouse.staged(members, rows=rows) as added:
-        if added.count() == 0:
+        unknown_members = added.count()
+        if unknown_members == 0:
             return 0
-        commit = lakehouse.merge("silver", parent.entity, added, on=[key], insert=schema.names)
+        commit = lakehouse.merge(
+            "silver", parent.entity, added, on=[key], insert=schema.names, rows=unknown_members
+        )
     return commit.inserted
 
 

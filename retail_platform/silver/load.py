@@ -184,7 +184,9 @@ class SilverLoader:
                 emptied=ROW_COUNT in approvals and not facts.rows,
             )
             if counts.quarantined:
-                quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
+                quarantine.keep(
+                    self.lakehouse, self.table, batch, self.run_id, rows=counts.quarantined
+                )
             swept = self._commit(batch, counts, missing, hour, others, received, facts)
             self._keep_clear(received, hour, facts.rows)
             quarantine.accept(self.lakehouse, self.table, batch, self.run_id)

@@ -13,6 +13,7 @@ Dropped values leave the table at once and its old files with the next vacuum.
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Commit, Lakehouse
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import sql_type
@@ -77,7 +78,6 @@ def follow(
     at_most = None if rows is None else rows + lakehouse.row_count("pii", name)
     compared = [c for c in columns if c not in key and c not in ("_extracted_at", "_hour")]
     differs = " OR ".join(f"NOT (t.`{column}` <=> s.`{column}`)" for column in compared)
-    updates = ", ".join(f"`{column}` = s.`{column}`" for column in columns)
     with lakehouse.staged(kept.unionByName(gone), rows=at_most, restricted=True) as changes:
         return lakehouse.merge(
             "pii",
@@ -85,8 +85,8 @@ def follow(
             changes,
             on=key,
             matched=[
-                "AND NOT s._live THEN DELETE",
-                f"AND ({differs}) THEN UPDATE SET {updates}",
+                Matched(when="NOT s._live", set=None),
+                Matched.replaced(columns, when=f"({differs})"),
             ],
             insert=columns,
             insert_when="s._live",

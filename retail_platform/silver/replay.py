@@ -206,7 +206,9 @@ class QuarantineReplay(SilverLoader):
             )
             counts, watermark_max, _ = self._tally(batch, read.rows)
             if counts.quarantined:
-                quarantine.keep(self.lakehouse, self.table, batch, self.run_id)
+                quarantine.keep(
+                    self.lakehouse, self.table, batch, self.run_id, rows=counts.quarantined
+                )
             others = [other for other in rivals if other != hour]
             self._commit(batch, counts, None, hour, others, received, read)
             self._keep_clear(received, hour, most)

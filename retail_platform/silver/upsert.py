@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Commit, Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.standardise import silver_schema
@@ -24,14 +25,14 @@ def apply_rows(lakehouse: Lakehouse, table: Table, batch: DataFrame, expected: i
         PermanentFailure: the commit changed another number of rows than planned.
     """
     columns = silver_schema(table).names
-    updates = ", ".join(f"`{column}` = s.`{column}`" for column in columns)
     commit = lakehouse.merge(
         "silver",
         table.entity,
         batch.where("_class = 'applied'").select(*columns),
         on=table.row.key,
-        matched=[f"THEN UPDATE SET {updates}"],
+        matched=[Matched.replaced(columns)],
         insert=columns,
+        rows=expected,
     )
     if commit.inserted + commit.updated != expected:
         raise mismatch(table, commit, f"{expected} rows applied")
@@ -61,14 +62,15 @@ def sweep(
     gone = missing.withColumn("_hour", f.expr(timestamp_literal(hour))).withColumn(
         "_extracted_at", f.expr(read_at)
     )
-    changes = "_deleted = true, _hour = s._hour, _extracted_at = s._extracted_at"
-    older = "" if replaces else "AND s._extracted_at > t._extracted_at"
+    changes = {"_deleted": "true", "_hour": "s._hour", "_extracted_at": "s._extracted_at"}
+    older = None if replaces else "s._extracted_at > t._extracted_at"
     return lakehouse.merge(
         "silver",
         table.entity,
         gone,
         on=table.row.key,
-        matched=[f"{older} THEN UPDATE SET {changes}"],
+        matched=[Matched(when=older, set=changes)],
+        rows=lakehouse.row_count("silver", table.entity),
     )
 
 

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
 from retail_platform.extract.window import HOUR
+from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Commit, Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.history import chained, observed_versions, rebuilt
@@ -162,7 +163,6 @@ def _merge(
         ) as plan_rows,
     ):
         plan = _plan(plan_rows)
-        updates = ", ".join(f"`{column}` = s.`{column}`" for column in columns)
         if plan == VersionPlan(inserts=0, updates=0, deletes=0):
             version = lakehouse.version("silver", table.entity)
             return Commit(version_before=version, version=version)
@@ -171,9 +171,10 @@ def _merge(
             table.entity,
             plan_rows,
             on=identity,
-            matched=["AND s._op = 'delete' THEN DELETE", f"THEN UPDATE SET {updates}"],
+            matched=[Matched(when="s._op = 'delete'", set=None), Matched.replaced(columns)],
             insert=columns,
             insert_when="s._op = 'insert'",
+            rows=plan.inserts + plan.updates + plan.deletes,
         )
     done = VersionPlan(inserts=commit.inserted, updates=commit.updated, deletes=commit.deleted)
     if done != plan:

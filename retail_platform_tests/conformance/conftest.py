@@ -34,11 +34,11 @@ def address(request: pytest.FixtureRequest) -> str:
     return spark
 
 
-@pytest.fixture
-def lake(address: str, tmp_path: Path) -> Iterator[Lakehouse]:
-    """An empty lake."""
+@pytest.fixture(params=[False, True], ids=["by the engine", "direct"])
+def lake(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lakehouse]:
+    """An empty lake, whose small merges the engine runs, or delta-rs."""
     with open_engine(Engine.EMBEDDED, address) as session:
-        yield Lakehouse(session.spark, str(tmp_path / "lake"))
+        yield Lakehouse(session.spark, str(tmp_path / "lake"), direct=request.param)
 
 
 @pytest.fixture

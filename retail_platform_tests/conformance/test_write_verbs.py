@@ -11,6 +11,7 @@ import pytest
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.lakehouse.engine import open_engine
+from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Commit, Lakehouse, one_row, timestamp_literal
 from retail_platform.settings import Engine
 
@@ -96,7 +97,7 @@ def merge(lake: Lakehouse, rows: Sequence[Row], **clauses: Any) -> Commit:
     schema = SCHEMA.append(pa.field("op", pa.string()))
     frame = lake.spark.createDataFrame(pa.Table.from_pylist(list(rows), schema=schema))
     with lake.staged(frame) as source:
-        return lake.merge("silver", "things", source, on=["id"], **clauses)
+        return lake.merge("silver", "things", source, on=["id"], rows=len(rows), **clauses)
 
 
 def test_merge_runs_its_clauses_in_order_and_counts_each(things: Lakehouse) -> None:
@@ -111,8 +112,8 @@ def test_merge_runs_its_clauses_in_order_and_counts_each(things: Lakehouse) -> N
             row(5, "y") | {"op": "update"},
         ],
         matched=[
-            "AND s.op = 'delete' THEN DELETE",
-            "AND s.op = 'update' THEN UPDATE SET note = s.note, amount = s.amount",
+            Matched(when="s.op = 'delete'", set=None),
+            Matched.replaced(["note", "amount"], when="s.op = 'update'"),
         ],
         insert=SCHEMA.names,
         insert_when="s.op = 'insert'",
@@ -125,7 +126,9 @@ def test_merge_runs_its_clauses_in_order_and_counts_each(things: Lakehouse) -> N
 def test_a_merge_that_changes_nothing_counts_nothing(things: Lakehouse) -> None:
     """Whether an engine writes an empty commit or none: no row is counted as changed."""
     before = stored(things)
-    commit = merge(things, [row(1) | {"op": "keep"}], matched=["AND s.op = 'x' THEN DELETE"])
+    commit = merge(
+        things, [row(1) | {"op": "keep"}], matched=[Matched(when="s.op = 'x'", set=None)]
+    )
     assert (commit.inserted, commit.updated, commit.deleted) == (0, 0, 0)
     assert stored(things) == before
 
@@ -135,7 +138,7 @@ def test_merge_skips_what_the_pruning_condition_excludes(things: Lakehouse) -> N
     commit = merge(
         things,
         [row(1, "b") | {"op": ""}, row(3, "c") | {"op": ""}],
-        matched=["THEN UPDATE SET note = s.note"],
+        matched=[Matched.replaced(["note"])],
         insert=SCHEMA.names,
         pruned_by="t.id < 3",
     )
