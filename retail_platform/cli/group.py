@@ -16,6 +16,7 @@ COMMANDS = {
     "contracts": "retail_platform.cli.contracts:contracts",
     "quarantine": "retail_platform.cli.quarantine:quarantine",
     "plan": "retail_platform.cli.plan:plan",
+    "bench": "retail_platform.cli.bench:bench",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""
 

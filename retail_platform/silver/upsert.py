@@ -88,11 +88,17 @@ def purge_tombstones(lakehouse: Lakehouse, table: Table, *, before: datetime) ->
     stored = lakehouse.read("silver", table.entity)
     old = stored.where(f"_deleted and _hour < {timestamp_literal(before)}").select(*table.row.key)
     with lakehouse.staged(old, rows=lakehouse.row_count("silver", table.entity)) as keys:
-        if keys.count() == 0:
+        found = keys.count()
+        if found == 0:
             version = lakehouse.version("silver", table.entity)
             return Commit(version_before=version, version=version)
         return lakehouse.merge(
-            "silver", table.entity, keys, on=table.row.key, matched=["AND t._deleted THEN DELETE"]
+            "silver",
+            table.entity,
+            keys,
+            on=table.row.key,
+            matched=[Matched(when="t._deleted", set=None)],
+            rows=found,
         )
 
 

@@ -1,4 +1,4 @@
-"""A load rewrites only the files that hold changed keys, and an unchanged batch rewrites nothing."""
+"""A load rewrites only files that hold changed keys; an unchanged batch rewrites nothing."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,56 @@
+"""``bench``: benchmarks over generated tables."""
+
+import sys
+
+import click
+
+
+@click.group()
+def bench() -> None:
+    """Measure the platform over generated tables, in a folder of its own."""
+
+
+@bench.command()
+@click.option("--tables", default=200, show_default=True, help="Number of generated tables.")
+@click.option("--rows", default=1000, show_default=True, help="Rows that each changes an hour.")
+@click.option(
+    "--peer/--no-peer", default=True, help="Let dlt merge the same rows into one layer, too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def tick(tables: int, rows: int, peer: bool, as_json: bool) -> None:
+    """Load two hours of generated tables, Bronze and Silver, through the real code location.
+
+    Load types are mixed and dependencies five levels deep. The first hour fills the tables, the
+    second merges into them. dlt runs in an environment of its own, which uv builds on first use.
+    Exit code 1 where a table failed.
+    """
+    import json
+    import tempfile
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from retail_platform.benchmarks.tick import run_tick
+
+    with tempfile.TemporaryDirectory(prefix="retail_bench_") as folder:
+        report = run_tick(Path(folder), tables=tables, rows=rows, peer=peer)
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2))
+    else:
+        click.echo(
+            f"{tables} tables x {rows} rows, {report.assets} assets; "
+            f"code location {report.location_seconds:.1f} s"
+        )
+        for number, hour in enumerate(report.hours):
+            click.echo(
+                f"hour {number}: {hour.seconds:.1f} s, {hour.rows:,} rows: engine "
+                f"{hour.engine_seconds:.1f} s (Bronze {hour.bronze_seconds:.1f}, Silver "
+                f"{hour.silver_seconds:.1f}), Dagster {hour.dagster_seconds:.1f} s"
+            )
+            if hour.peer_seconds is not None:
+                click.echo(
+                    f"        dlt, one layer: {hour.peer_seconds:.1f} s; "
+                    f"the engine part takes {hour.ratio:.2f} times as long"
+                )
+            for step in hour.failures:
+                click.echo(f"        failed: {step}")
+    sys.exit(1 if any(hour.failures for hour in report.hours) else 0)
