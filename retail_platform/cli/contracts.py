@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,6 +64,77 @@ def release(entities: tuple[str, ...], everything: bool, day: datetime | None) -
     for entity in entities or files.working:
         path = files.release(entity, _day(day))
         click.echo(f"{entity} {path.stem}: released as {path.parent.name}/{path.name}")
+
+
+@contracts.command()
+@click.argument("entities", nargs=-1, metavar="[ENTITY]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def lint(entities: tuple[str, ...], as_json: bool) -> None:
+    """Find typos, missing words, and rules that cannot be parsed or can never fail.
+
+    Exit code 1 where something must be mended.
+    """
+    from dataclasses import asdict
+
+    from retail_platform.failures import PermanentFailure
+    from retail_platform.metadata.contract_lint import lint as lint_file
+    from retail_platform.settings import Settings
+
+    folder = Settings.from_environment().catalog / "contracts" / "silver"
+    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    unknown = [entity for entity in entities if entity not in paths]
+    if unknown:
+        raise PermanentFailure(f"No contract {unknown}. Contracts: {list(paths)}.")
+    findings = [finding for entity in entities or paths for finding in lint_file(paths[entity])]
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            kind = "error" if finding.is_error else "warning"
+            click.echo(
+                f"{finding.file} line {finding.line}: {kind}: {finding.field}: {finding.text}"
+            )
+        if not findings:
+            click.echo(f"{len(entities or paths)} contracts, nothing to mend")
+    sys.exit(1 if any(finding.is_error for finding in findings) else 0)
+
+
+@contracts.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the pages; default: contracts in the state folder.",
+)
+def docs(out: Path | None) -> None:
+    """Write the contracts as HTML: an index, and one page each without a network.
+
+    Columns, rules, service level, lineage up and down to dbt's columns, versions.
+    """
+    from retail_platform.cli.platform import Platform
+    from retail_platform.metadata.contract_docs import Lineage, contract_page, index_page
+    from retail_platform.metadata.contract_impact import readers_of
+    from retail_platform.metadata.contract_releases import ContractFiles
+    from retail_platform.operations.downstream import platform_downstream
+
+    platform = Platform.here()
+    files = ContractFiles(platform.settings.catalog)
+    downstream = platform_downstream(platform.settings, platform.catalog, {})
+    folder = out or platform.settings.home / "contracts"
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {"index": index_page(platform.catalog)}
+    for table in platform.catalog.tables:
+        readers, columns = readers_of(
+            f"silver.{table.entity}", downstream.readers, downstream.reports
+        )
+        pages[table.entity] = contract_page(
+            table,
+            platform.catalog,
+            Lineage(readers=readers, columns=columns),
+            list(files.releases(table.entity)),
+        )
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    click.echo(f"{len(pages)} pages: {folder / 'index.html'}")
 
 
 @contracts.command()

@@ -111,6 +111,33 @@ def _first_touched(change: Change, table: str, readers: Sequence[Reader]) -> set
     return {(table, ROWS), *(one for one in read if one[0] == table)}
 
 
+def readers_of(
+    table: str, readers: Sequence[Reader], reports: Mapping[str, Iterable[str]]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Who reads a table directly, and which columns are made of each of its columns.
+
+    Args:
+        table: The table, such as ``silver.orders``.
+        readers: dbt's models and tests, parents before children.
+        reports: Tables to the reports that are made of them.
+
+    Returns:
+        Names of models, tests and reports with their kind; and column to ``table.column`` below.
+    """
+    names: list[str] = []
+    columns: dict[str, list[str]] = {}
+    for reader in readers:
+        made_of = reader.rows.union(*reader.columns.values())
+        if any(one[0] == table for one in made_of):
+            names.append(f"{reader.name} ({reader.kind})")
+        for name, origins in reader.columns.items():
+            for origin, column in origins:
+                if origin == table:
+                    columns.setdefault(column, []).append(f"{reader.name}.{name}")
+    names += [f"{report} (report)" for report in reports.get(table, ())]
+    return names, columns
+
+
 def platform_checks(catalog: Catalog, contract: Contract) -> dict[str, set[str]]:
     """The platform's own checks and settings that read columns of a contract.
 

@@ -90,3 +90,49 @@ def test_unknown_names_and_missing_names(catalog: Path) -> None:
     assert result.exit_code == 1
     assert "No contract 'ghosts'" in result.output
     assert run("release").exit_code == 2
+
+
+def test_lint_ends_with_1_where_something_must_be_mended(catalog: Path) -> None:
+    """File, line, field; as JSON for scripts."""
+    assert run("lint").exit_code == 0
+    edit(catalog, "orders", ("implementation: total_due >= 0", "implementation: 1 = 1"))
+    result = run("lint", "orders")
+    assert result.exit_code == 1
+    assert "orders.yaml line" in result.output
+    assert "can never fail" in result.output
+    (finding,) = json.loads(run("lint", "--json").output)
+    assert finding["field"] == "schema.orders.quality.total_due is negative.implementation"
+    assert run("lint", "ghosts").exit_code == 1
+
+
+def test_exports_are_printed(catalog: Path) -> None:
+    """Each in its own format; ODCS is the contract's own file."""
+    suite = json.loads(run("export", "orders", "--to", "great-expectations").output)
+    assert suite["name"] == "silver_orders"
+    assert "composite_key" in run("export", "orders", "--to", "dbt").output
+    own = (catalog / "contracts" / "silver" / "orders.yaml").read_text(encoding="utf-8")
+    assert run("export", "orders", "--to", "odcs").output == own
+    assert "No table fills 'ghosts'" in run("export", "ghosts", "--to", "odcs").output
+
+
+def test_docs_are_pages_of_their_own(catalog: Path, tmp_path: Path) -> None:
+    """Every contract has a page with columns, rules, promises, lineage and versions."""
+    out = tmp_path / "pages"
+    result = run("docs", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    index = (out / "index.html").read_text(encoding="utf-8")
+    for path in (catalog / "contracts" / "silver").glob("*.yaml"):
+        assert f'href="{path.stem}.html"' in index
+    page = (out / "orders.html").read_text(encoding="utf-8")
+    for text in (
+        "Revenue, cancellations",
+        "within 2\u00a0h",
+        "total_due &gt;= 0",
+        "refers to customers.customer_id",
+        "gold.fct_sales.is_cancelled",
+        "bronze.sales__orders",
+        "silver.order_lines",
+        "1.0.0",
+    ):
+        assert text in page, text
+    assert "http" not in page, "nothing is fetched"
