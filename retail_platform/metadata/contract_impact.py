@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from retail_platform.metadata.contract import Contract
-from retail_platform.metadata.contract_changes import Change
+from retail_platform.metadata.contract_change import Change
 from retail_platform.metadata.loader import Catalog
 
 Column = tuple[str, str]

@@ -6,7 +6,8 @@ from copy import deepcopy
 import pytest
 
 from retail_platform.metadata.contract import Contract
-from retail_platform.metadata.contract_changes import Level, compare, required_level
+from retail_platform.metadata.contract_change import Level
+from retail_platform.metadata.contract_changes import compare, required_level
 from retail_platform_tests.platform.catalogs import Tree, contract
 
 Edit = Callable[[Tree], object]
