@@ -14,6 +14,7 @@ from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.approvals import build_approve_job
 from retail_platform.operations.blocked import DependenciesResource, build_blocked_defs
 from retail_platform.operations.executor import platform_executor
+from retail_platform.operations.gaps import build_gap_defs
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
 from retail_platform.operations.late_window import build_late_window_defs
 from retail_platform.operations.quarantine import build_quarantine_defs
@@ -95,6 +96,7 @@ def build_defs(
             ]
         ),
         build_quarantine_defs(catalog=catalog, pii_key=settings.pii_key),
+        build_gap_defs(catalog=catalog, hourly=hourly, schedule_on=settings.simulator),
         build_late_window_defs(catalog=catalog, hourly=hourly, schedule_on=settings.simulator),
         dg.Definitions(resources=resources, executor=platform_executor),
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from retail_platform.bronze.load import BronzeLoad, BronzeLoader
+from retail_platform.bronze.watermarks import WatermarkState
 from retail_platform.control.resource import ControlResource
 from retail_platform.extract.opening import open_reader
 from retail_platform.lakehouse.resource import LakehouseResource
@@ -14,6 +15,7 @@ from retail_platform.partitions import hour_of
 from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
 
 COLUMNS_KNOWN = "columns_known"
+WATERMARKS = "watermarks"
 
 
 def bronze_key(table: Table) -> dg.AssetKey:
@@ -45,7 +47,8 @@ def build_bronze_asset(
                 asset=key,
                 partitions_def=partitions_def,
                 description="Warns when the source has columns that the contract does not know.",
-            )
+            ),
+            *_watermark_specs(table, key, partitions_def),
         ],
     )
     def _asset(
@@ -76,9 +79,70 @@ def build_bronze_asset(
             )
             metadata["preview"] = preview(rows, _hidden_columns(table, rows.column_names))
             metadata["delta_version"] = dg.MetadataValue.int(load.version)
-        return dg.MaterializeResult(metadata=metadata, check_results=[_columns_known(load)])
+        return dg.MaterializeResult(
+            metadata=metadata,
+            check_results=[_columns_known(load), *_watermark_results(table, load)],
+        )
 
     return dg.Definitions(assets=[_asset])
+
+
+def _watermark_specs(
+    table: Table, key: dg.AssetKey, partitions_def: dg.HourlyPartitionsDefinition
+) -> list[dg.AssetCheckSpec]:
+    if table.row.load != "incremental":
+        return []
+    return [
+        dg.AssetCheckSpec(
+            WATERMARKS,
+            asset=key,
+            partitions_def=partitions_def,
+            description="Warns of lag beyond max_lag, of missing hours, and of clocks set back.",
+        )
+    ]
+
+
+def _watermark_results(table: Table, load: BronzeLoad) -> list[dg.AssetCheckResult]:
+    watermark, state = table.row.watermark, load.watermarks or WatermarkState()
+    if table.row.load != "incremental" or watermark is None:
+        return []
+    found: list[str] = []
+    if watermark.max_lag is not None and state.lag > watermark.max_lag:
+        cure = (
+            "the whole table was read again"
+            if watermark.on_lag == "full"
+            else f"run `retail-platform audit --compare --table {table.entity}`"
+        )
+        found.append(
+            f"rows up to {state.lag} beyond the stored watermark came after their hours were "
+            f"read, max_lag is {watermark.max_lag}: {cure}"
+        )
+    if state.missing:
+        cure = (
+            "their rows were read into this hour"
+            if watermark.gap.mode == "full"
+            else f"the job fill_gaps loads up to {watermark.gap.hours} of them a run"
+        )
+        found.append(f"{state.missing} hours before this one were not loaded: {cure}")
+    if state.set_back:
+        found.append(
+            f"the source's greatest watermark lies {state.set_back} before the stored one: rows "
+            "that it stamps anew lose against stored ones; if it was restored from a copy, run "
+            f"`retail-platform reprocess {table.entity} --full --reason ...`"
+        )
+    return [
+        dg.AssetCheckResult(
+            check_name=WATERMARKS,
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(found) or "The source's watermarks are as expected.",
+            metadata={
+                "lag_seconds": state.lag.total_seconds(),
+                "missing_hours": state.missing,
+                "set_back_seconds": state.set_back.total_seconds(),
+            },
+        )
+    ]
 
 
 def _hidden_columns(table: Table, received: Sequence[str]) -> frozenset[str]:

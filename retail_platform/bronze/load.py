@@ -3,7 +3,7 @@
 A re-run adds what its hour does not hold yet and leaves the rest as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,11 +20,18 @@ from retail_platform.bronze.transforms import (
     with_meta,
     without_stored,
 )
+from retail_platform.bronze.watermarks import (
+    WatermarkState,
+    greatest_watermark,
+    later,
+    watermark_state,
+)
 from retail_platform.control.ledger import Counts, Ledger
+from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
 from retail_platform.extract.fitting import fit_batch
-from retail_platform.extract.reader import SourceReader
+from retail_platform.extract.reader import SourceReader, WatermarkReader
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.tables import Lakehouse, fetched, timestamp_literal
@@ -45,6 +52,7 @@ class BronzeLoad:
         missed: True where the hour was not read in time.
         unknown_columns: Columns of the source that the contract does not know.
         version: Version of the Bronze table afterwards; None where there is no table yet.
+        watermarks: How the source's watermarks stood; None where that was not asked.
     """
 
     counts: Counts
@@ -52,6 +60,7 @@ class BronzeLoad:
     missed: bool
     unknown_columns: list[str]
     version: int | None
+    watermarks: WatermarkState | None = None
 
 
 class BronzeLoader:
@@ -112,7 +121,11 @@ class BronzeLoader:
             latest = latest_closed_hour(clock) == hour
             if self.table.row.load in READ_AS_OF_NOW and not latest:
                 return self._passed(load_id, loaded)
-            return self._read(load_id, replace(window, latest=latest and window.whole), clock)
+            window = replace(window, latest=latest and window.whole)
+            state = self._watermarks(window, clock)
+            if state is None:
+                return self._read(load_id, window, clock)
+            return self._read_after(state, load_id, window, clock)
         except BaseException as error:
             self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
             raise
@@ -139,6 +152,69 @@ class BronzeLoader:
             )
         return window
 
+    def _watermarks(self, window: Window, clock: datetime) -> WatermarkState | None:
+        """How the watermarks stand; asked once an hour, by the load of the latest one."""
+        if self.table.row.load != "incremental" or window.initial or not window.latest:
+            return None
+        before = [h for h in self.ledger.succeeded_hours(self.asset) if h < window.hour]
+        if self.request is not None or not before or not isinstance(self.reader, WatermarkReader):
+            return None
+        last = before[-1]
+        of_loaded, present = self.reader.greatest(self.table, [last + HOUR, clock])
+        return watermark_state(
+            hour=window.hour,
+            last_loaded=last,
+            stored=self.ledger.max_watermark(self.asset),
+            source_of_loaded=of_loaded,
+            source=present,
+        )
+
+    def _read_after(
+        self, state: WatermarkState, load_id: int, window: Window, clock: datetime
+    ) -> BronzeLoad:
+        """Reads the latest hour, and with it what lag and gap ask for."""
+        watermark = self.table.row.watermark
+        assert watermark is not None, "an incremental table"
+        limit = watermark.max_lag
+        if limit is not None and state.lag > limit and watermark.on_lag == "full":
+            reason = f"lag {state.lag}, expected up to {limit}"
+            return replace(self._reload(reason, load_id, window, clock), watermarks=state)
+        facts = LoadFacts()
+        if state.missing and watermark.gap.mode == "full":
+            start = window.hour - state.missing * HOUR - watermark.buffer
+            window = replace(window, start=start)
+            facts = LoadFacts(window_start=start, reason=f"with a gap of {state.missing} hours")
+        return replace(self._read(load_id, window, clock, facts), watermarks=state)
+
+    def _reload(self, reason: str, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
+        """Reads the whole table into the hour, as a request that the metadata makes."""
+        requests = self.ledger.requests
+        request = requests.open(
+            table=self.table.entity,
+            kind=RequestKind.FULL_RELOAD,
+            first_hour=window.hour,
+            last_hour=window.hour,
+            hours=1,
+            reason=reason,
+            requester="on_lag: full",
+        )
+        facts = LoadFacts(
+            window_start=None,
+            reprocess=True,
+            request_id=request.id,
+            reason=f"request {request.id}: {reason}",
+        )
+        try:
+            load = self._read(load_id, replace(window, start=None), clock, facts)
+        except BaseException as error:
+            requests.hour_ended(request.id, succeeded=False, error=str(error))
+            raise
+        else:
+            requests.hour_ended(request.id, succeeded=True)
+        finally:
+            requests.finish(request.id)
+        return load
+
     def _passed(self, load_id: int, loaded: bool) -> BronzeLoad:
         if loaded:
             self.ledger.succeed(load_id, Counts(), reason="read before; its rows stay")
@@ -148,7 +224,9 @@ class BronzeLoader:
             counts=Counts(), initial=False, missed=not loaded, unknown_columns=[], version=None
         )
 
-    def _read(self, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
+    def _read(
+        self, load_id: int, window: Window, clock: datetime, facts: LoadFacts | None = None
+    ) -> BronzeLoad:
         received = self._in_stored_types(self._in_stored_case(self.reader.read(self.table, window)))
         self.lakehouse.ensure(
             "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
@@ -170,6 +248,8 @@ class BronzeLoader:
             hour=window.hour,
             extracted_at=extracted_at,
             source_clock=clock,
+            watermark=_watermark_column(self.table, received.schema.names),
+            zone=self.table.connection.timezone,
         )
         with original_failure(stream.reader()) as batches:
             commit = self.lakehouse.append("bronze", self.table.bronze, batches)
@@ -177,17 +257,17 @@ class BronzeLoader:
         counts = Counts(
             read=stream.read, unchanged=stream.read - stream.appended, applied=stream.appended
         )
-        self.ledger.succeed(
-            load_id,
-            counts,
+        known = LoadFacts(
             source_clock=clock,
             extracted_min=extracted_at,
             extracted_max=extracted_at,
             target_version_before=version_before,
             target_version_after=commit.version,
             bytes=commit.bytes_added,
+            watermark_max=stream.watermark,
             reason="initial" if window.initial else None,
         )
+        self.ledger.succeed(load_id, counts, **{**known, **(facts or {})})
         return BronzeLoad(
             counts=counts,
             initial=window.initial,
@@ -261,7 +341,12 @@ class _Stream:
         hour: datetime,
         extracted_at: datetime,
         source_clock: datetime,
+        watermark: str | None,
+        zone: str,
     ) -> None:
+        self.watermark_column = watermark
+        self.zone = zone
+        self.watermark: datetime | None = None
         self.received = received
         self.schema = schema
         self.stored = stored
@@ -277,6 +362,11 @@ class _Stream:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self.received:
             self.read += batch.num_rows
+            if self.watermark_column is not None:
+                seen = greatest_watermark(
+                    batch.column(self.watermark_column), self.zone, self.source_clock
+                )
+                self.watermark = later([self.watermark, seen])
             marked = with_meta(
                 batch,
                 hour=self.hour,
@@ -286,6 +376,15 @@ class _Stream:
             new = without_stored(marked, self.stored)
             self.appended += new.num_rows
             yield aligned(new, self.schema)
+
+
+def _watermark_column(table: Table, received: Sequence[str]) -> str | None:
+    """The received column that orders an incremental table's rows, as it is spelled there."""
+    if table.row.watermark is None or table.row.load != "incremental":
+        return None
+    renamed = {target: source for source, target in table.row.columns.items()}
+    wanted = renamed.get(table.row.watermark.column, table.row.watermark.column).lower()
+    return next((name for name in received if name.lower() == wanted), None)
 
 
 def _hashes(rows: pa.Table) -> set[str]:

@@ -15,7 +15,7 @@ from retail_platform.control.approvals import Approvals
 from retail_platform.control.loads import Counts, LoadFacts, LoadRow
 from retail_platform.control.models import Status, loads
 from retail_platform.control.redaction import redact
-from retail_platform.control.requests import Request
+from retail_platform.control.requests import Request, Requests
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 
@@ -28,11 +28,13 @@ class Ledger:
 
     Attributes:
         approvals: What lets a held load through.
+        requests: What was asked for beside the current hours.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         """Use the database behind an engine of `open_control`."""
         self.approvals = Approvals(engine)
+        self.requests = Requests(engine)
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
 
@@ -291,6 +293,14 @@ class Ledger:
         )
         with self._reader.connect() as connection:
             return connection.scalar(query.order_by(loads.c.extracted_max.desc()).limit(1))
+
+    def max_watermark(self, asset: str) -> datetime | None:
+        """The greatest ``watermark_max`` of the asset's successful loads; None without any."""
+        query = sa.select(sa.func.max(loads.c.watermark_max)).where(
+            _succeeded(asset, include_missed=False)
+        )
+        with self._reader.connect() as connection:
+            return connection.scalar(query)
 
     def loads(
         self,

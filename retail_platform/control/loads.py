@@ -59,6 +59,9 @@ class LoadFacts(TypedDict, total=False):
     extracted_max: datetime | None
     schema_version: int | None
     reason: str | None
+    window_start: datetime | None
+    reprocess: bool
+    request_id: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,6 +128,9 @@ class _SqlReader:
     ) -> dict[datetime, tuple[int, datetime | None]]:
         return self.source.hourly(table.row.name_in_source, _watermark(table) or "", hours)
 
+    def greatest(self, table: Table, before: Sequence[datetime]) -> list[datetime | None]:
+        return self.source.greatest(table.row.name_in_source, _watermark(table) or "", before)
+
     def keys_since(self, table: Table, start: datetime) -> pa.Table:
         watermark = _watermark(table)
         clock = self.source.clock()

@@ -77,6 +77,15 @@ class WatermarkReader(Protocol):
         """
         ...
 
+    def greatest(self, table: Table, before: Sequence[datetime]) -> list[datetime | None]:
+        """The greatest watermark (aware UTC) before each of these moments.
+
+        Raises:
+            TransientFailure: the source cannot be reached.
+            PermanentFailure: table or watermark column is not what the metadata says.
+        """
+        ...
+
     def keys_since(self, table: Table, start: datetime) -> pa.Table:
         """Key columns and watermark, as received, of all rows stamped at or after ``start``.
 

@@ -187,12 +187,28 @@ class SqlSource:
             if query is None:
                 continue
             for row in self._fetch(self._queries.compile(query), place=table):
-                latest = row["latest"]
-                moment = datetime.fromisoformat(latest) if isinstance(latest, str) else latest
-                if isinstance(moment, datetime):
-                    hour = batch[int(str(row["number"]))]
-                    figures[hour] = (int(str(row["rows"])), _utc(moment, self._zone))
+                hour = batch[int(str(row["number"]))]
+                figures[hour] = (int(str(row["rows"])), _moment(row["latest"], self._zone))
         return figures
+
+    def greatest(
+        self, table: str, watermark: str, before: Sequence[datetime]
+    ) -> list[datetime | None]:
+        """The greatest watermark before each of these moments (aware), in one query.
+
+        Returns:
+            Aware UTC, in the order of ``before``; None where there is none.
+
+        Raises:
+            TransientFailure: The database cannot be reached.
+            PermanentFailure: The table or the watermark column does not exist.
+        """
+        types = self._checked(table, [], watermark)
+        query = self._queries.greatest(table, types=types, watermark=watermark, before=before)
+        found: list[datetime | None] = [None] * len(before)
+        for row in self._fetch(self._queries.compile(query), place=table):
+            found[int(str(row["number"]))] = _moment(row["latest"], self._zone)
+        return found
 
     def read(
         self,
@@ -338,3 +354,9 @@ def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime
 def _utc(moment: datetime, zone: tzinfo) -> datetime:
     """Aware UTC; a naive moment is read in ``zone``, in a doubled hour as its first pass."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _moment(value: object, zone: tzinfo) -> datetime | None:
+    """A watermark as a database gave it, aware UTC; None where it gave none."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return _utc(moment, zone) if isinstance(moment, datetime) else None

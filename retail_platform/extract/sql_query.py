@@ -208,6 +208,25 @@ class Queries:
         figures_of_all = sa.union_all(*parts).subquery()
         return self.typed(sa.select(*figures_of_all.c), ["number", "rows", "latest"])
 
+    def greatest(
+        self, table: str, *, types: dict[str, str], watermark: str, before: Sequence[datetime]
+    ) -> sa.ClauseElement:
+        """The greatest watermark before each moment, by its place in ``before``; one row each."""
+        parts: list[sa.Select[*tuple[Any, ...]]] = []
+        for number, end in enumerate(before):
+            window = Window(hour=end, start=None, end=end, initial=False)
+            figures = [sa.literal(number), sa.func.max(sa.column(watermark))]
+            if self.dialect == "sqlite":
+                figures = [_as_text(figure) for figure in figures]
+            labelled = zip(figures, ("number", "latest"), strict=True)
+            parts.append(
+                sa.select(*(figure.label(name) for figure, name in labelled))
+                .select_from(_from(table))
+                .where(self._condition(watermark, types, window, None))
+            )
+        figures_of_all = sa.union_all(*parts).subquery()
+        return self.typed(sa.select(*figures_of_all.c), ["number", "latest"])
+
     def _in_schema(
         self, column: sa.ColumnElement[Any], schema: str | None
     ) -> sa.ColumnElement[bool]:

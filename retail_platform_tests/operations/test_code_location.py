@@ -33,6 +33,7 @@ TABLES = {
 JOBS = {
     "all_hourly",
     "approve",
+    "fill_gaps",
     "late_window",
     "quarantine_discard",
     "quarantine_replay",
@@ -101,6 +102,7 @@ def test_one_job_per_source_one_for_all_and_the_schedule_is_on(
     assert names == {f"{source}_hourly" for source in TABLES} | JOBS
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
     assert {name: schedule.cron_schedule for name, schedule in schedules.items()} == {
+        "fill_gaps": "25 * * * *",
         "hourly": "5 * * * *",
         "late_window": "40 2 * * *",
     }

@@ -1,7 +1,7 @@
 """Hours on request: each a run of its own, counted, with its reason on every ledger row."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from retail_platform.control.requests import REQUEST_TAG, RequestKind, Requests
 from retail_platform.control.resource import ControlResource
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Catalog, load_catalog
+from retail_platform.metadata.models import Gap
+from retail_platform.operations.gaps import fill_gaps
 from retail_platform.operations.late_window import reread_late_window
 from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.operations.requests import (
@@ -365,3 +367,39 @@ def test_the_late_window_finds_what_was_committed_late(
         ("bronze/box__contacts", hour_at(1)),
         ("silver/contacts", hour_at(1)),
     }
+
+
+def test_missing_hours_are_filled_some_at_a_time(place: Place) -> None:
+    """Newest first, as many a run as the table allows, until none is missing."""
+    place.source.insert("contacts", ("10", "10", at(3, 30)), ("11", "11", at(4, 30)))
+    place.source.insert("contacts", ("12", "12", at(5, 30)))
+    place.source.set_clock(5)
+    assert place.runs.run(5).success
+    assert {11, 10} & set(amounts(place)) == set(), "the current hour first"
+    row = place.catalog.by_entity["contacts"]
+    watermark = row.row.watermark
+    assert watermark is not None
+    small = watermark.model_copy(update={"gap": Gap(hours=1)})
+    table = replace(row, row=row.row.model_copy(update={"watermark": small}))
+    control = ControlResource(url=f"sqlite:///{place.home / 'control.db'}")
+
+    def fill() -> list[datetime]:
+        filled = fill_gaps(
+            Catalog(tables=(table,)),
+            control,
+            job=place.runs.job,
+            instance=place.runs.instance,
+            requester="a test",
+        )
+        if filled is None:
+            return []
+        assert filled[0].status is RequestStatus.SUCCESS, filled[0].error
+        return [result.hour for result in filled[1]]
+
+    assert fill() == [hour_at(4)]
+    assert set(amounts(place)) == {*range(HOURS), 11, 12}
+    assert fill() == [hour_at(3)]
+    assert set(amounts(place)) == {*range(HOURS), 10, 11, 12}
+    assert fill() == []
+    (first, second) = place.requests.all()
+    assert {first.kind, second.kind} == {RequestKind.GAP}

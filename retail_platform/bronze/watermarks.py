@@ -1,0 +1,96 @@
+"""What the source's watermarks say before an hour is read: lag, gaps, and clocks set back.
+
+Pure arithmetic over what source and ledger tell. Reading and acting on it belongs in ``load``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retail_platform.extract.window import HOUR
+
+_SECONDS = "%Y-%m-%d %H:%M:%S"
+_OFFSET = r"(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatermarkState:
+    """How a source's watermarks stand to those that were loaded.
+
+    Attributes:
+        lag: How far the source's greatest watermark of the hours that were loaded lies beyond the
+            greatest that is stored: rows of those hours came after they were read. Hours that no
+            run has loaded do not count.
+        missing: Hours between the last loaded one and the hour at hand that no run has loaded.
+        set_back: By how much the source's greatest watermark lies before the stored one: the
+            source was restored from a copy, or its clock was set back.
+    """
+
+    lag: timedelta = timedelta(0)
+    missing: int = 0
+    set_back: timedelta = timedelta(0)
+
+
+def watermark_state(
+    *,
+    hour: datetime,
+    last_loaded: datetime,
+    stored: datetime | None,
+    source_of_loaded: datetime | None,
+    source: datetime | None,
+) -> WatermarkState:
+    """Compares the watermarks.
+
+    Args:
+        hour: The hour at hand, aware UTC.
+        last_loaded: The last loaded hour before it.
+        stored: Greatest watermark stored, to the second.
+        source_of_loaded: Greatest watermark at the source before the end of ``last_loaded``.
+        source: Greatest watermark at the source that is not in its future.
+    """
+    none = timedelta(0)
+    missing = max((hour - last_loaded) // HOUR - 1, 0)
+    if stored is None:
+        return WatermarkState(missing=missing)
+    lag = source_of_loaded - stored if source_of_loaded is not None else none
+    set_back = stored - source if source is not None else none
+    return WatermarkState(
+        lag=max(timedelta(seconds=int(lag.total_seconds())), none),
+        missing=missing,
+        set_back=max(set_back, none),
+    )
+
+
+def greatest_watermark(column: pa.Array, zone: str, until: datetime) -> datetime | None:
+    """The greatest moment of a received column that is not after ``until``, to the second.
+
+    Args:
+        column: Timestamps, or their text; what is no timestamp is passed over.
+        zone: IANA zone of naive values; a doubled hour is read as its first pass.
+        until: Aware UTC; later ones belong to no hour.
+    """
+    text = pc.replace_substring(column.cast(pa.string()), "T", " ")
+    moments = pc.strptime(
+        pc.utf8_slice_codeunits(text, 0, 19), format=_SECONDS, unit="s", error_is_null=True
+    )
+    local = pc.assume_timezone(moments, zone, ambiguous="earliest", nonexistent="latest")
+    offset = pc.extract_regex(text, _OFFSET)
+    sign = pc.if_else(pc.equal(pc.struct_field(offset, "sign"), "-"), -1, 1)
+    minutes = pc.add(
+        pc.multiply(pc.struct_field(offset, "hours").cast(pa.int64()), 60),
+        pc.struct_field(offset, "minutes").cast(pa.int64()),
+    )
+    shift = pc.multiply(pc.multiply(sign, minutes), 60)
+    exact = pc.subtract(moments.cast(pa.int64()), shift)
+    utc = pc.if_else(pc.ends_with(text, "Z"), moments.cast(pa.int64()), exact)
+    seconds = pc.coalesce(utc, local.cast(pa.int64()))
+    latest = pc.max(pc.filter(seconds, pc.less_equal(seconds, int(until.timestamp())))).as_py()
+    return None if latest is None else datetime.fromtimestamp(latest, until.tzinfo)
+
+
+def later(moments: Sequence[datetime | None]) -> datetime | None:
+    """The latest of those that are there."""
+    return max((moment for moment in moments if moment is not None), default=None)
