@@ -18,6 +18,7 @@ from retail_platform.operations.gaps import build_gap_defs
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
 from retail_platform.operations.late_window import build_late_window_defs
 from retail_platform.operations.quarantine import build_quarantine_defs
+from retail_platform.operations.repair import build_reprocess_blocked_job
 from retail_platform.operations.request_jobs import build_reprocess_job
 from retail_platform.partitions import hourly_partitions
 from retail_platform.serving.assets import build_report_defs
@@ -93,6 +94,7 @@ def build_defs(
             jobs=[
                 build_approve_job(catalog),
                 build_reprocess_job(catalog=catalog, hourly=hourly),
+                build_reprocess_blocked_job(hourly),
             ]
         ),
         build_quarantine_defs(catalog=catalog, pii_key=settings.pii_key),

@@ -11,6 +11,7 @@ COMMANDS = {
     "reconcile": "retail_platform.cli.reconcile:reconcile",
     "audit": "retail_platform.cli.audit:audit",
     "reprocess": "retail_platform.cli.reprocess:reprocess",
+    "reprocess-blocked": "retail_platform.cli.reprocess_blocked:reprocess_blocked",
     "approve": "retail_platform.cli.approve:approve",
     "onboard": "retail_platform.cli.onboard:onboard",
     "contracts": "retail_platform.cli.contracts:contracts",

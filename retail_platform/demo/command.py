@@ -7,6 +7,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from retail_platform.control.database import open_control
+from retail_platform.control.ledger import Ledger
+from retail_platform.control.models import Status
 from retail_platform.demo.environment import enter_demo_environment, prepare_home
 from retail_platform.demo.memory import PeakMemory
 from retail_platform.demo.reconciled import reconciled_lines
@@ -107,8 +110,10 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
             lines = reconciled_lines(simulator)
             report_reconciliation(instance, lines)
     progress.stop()
-    print_assets(outcomes)
-    print_failures(outcomes)
+    ledger = Ledger(open_control(settings.control_url))
+    blocked = [row for row in ledger.standing(Status.BLOCKED) if row.hour in planned]
+    print_assets(outcomes, blocked)
+    print_failures(outcomes, blocked)
     print_reconciliation(lines)
     return all(
         outcome.succeeded and not blocking_failures(outcome) for outcome in outcomes

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from retail_platform.control.loads import LoadRow
 from retail_platform.demo.hours import CheckOutcome, HourOutcome
 from retail_platform.simulator.reconciliation import Line
 
@@ -13,8 +15,13 @@ from retail_platform.simulator.reconciliation import Line
 CONSOLE = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
 
 
-def print_assets(outcomes: Sequence[HourOutcome]) -> None:
-    """One row per asset: rows after the last hour, checks and seconds over all hours."""
+def print_assets(outcomes: Sequence[HourOutcome], blocked: Sequence[LoadRow] = ()) -> None:
+    """One row per asset: rows after the last hour, checks and seconds over all hours.
+
+    Args:
+        outcomes: What the hours came to.
+        blocked: Loads that stand BLOCKED; their assets say so, and for how many hours.
+    """
     table = Table(title="Assets", title_justify="left")
     table.add_column("asset")
     table.add_column("rows", justify="right")
@@ -22,7 +29,8 @@ def print_assets(outcomes: Sequence[HourOutcome]) -> None:
     table.add_column("warnings", justify="right")
     table.add_column("seconds", justify="right")
     names = sorted(
-        {name for outcome in outcomes for name in outcome.rows}, key=lambda n: (_layer(n), n)
+        {name for outcome in outcomes for name in outcome.rows} | {row.asset for row in blocked},
+        key=lambda n: (_layer(n), n),
     )
     for name in names:
         checks = [c for outcome in outcomes for c in outcome.checks if c.asset == name]
@@ -30,9 +38,11 @@ def print_assets(outcomes: Sequence[HourOutcome]) -> None:
         seconds = sum(outcome.asset_seconds.get(name, 0.0) for outcome in outcomes)
         passed = sum(check.passed for check in checks)
         warned = sum(not check.passed and not check.blocking for check in checks)
+        hours = sum(row.asset == name for row in blocked)
+        mark = f"[red]BLOCKED {hours} h[/]  " if hours else ""
         table.add_row(
             name,
-            f"{rows:,}",
+            f"{mark}{rows:,}",
             f"{passed} of {len(checks)}" if checks else "",
             str(warned) if warned else "",
             f"{seconds:.1f}",
@@ -46,8 +56,12 @@ def _layer(name: str) -> int:
     return layers.index(layer) if layer in layers else len(layers)
 
 
-def print_failures(outcomes: Sequence[HourOutcome]) -> None:
-    """Every failed step and blocking check, each with its message."""
+def print_failures(outcomes: Sequence[HourOutcome], blocked: Sequence[LoadRow] = ()) -> None:
+    """Every failed step, blocking check and blocked load, each with its message."""
+    for row in blocked:
+        CONSOLE.print(
+            f"[red]blocked[/] {row.hour:%Y-%m-%d %H:%M} {row.asset}: {escape(row.causes or '')}"
+        )
     for outcome in outcomes:
         for step, message in outcome.failures.items():
             CONSOLE.print(f"[red]failed[/] {outcome.hour:%Y-%m-%d %H:%M} {step}: {message.strip()}")

@@ -147,13 +147,13 @@ def _plan(
             requester=config.requester,
             downstream=config.downstream,
         )
-    start = _moment("start", config.start)
+    start = moment_of("start", config.start)
     return plan_range(
         control.requests,
         job,
         table,
         start=start,
-        end=_moment("end", config.end) if config.end else start + HOUR,
+        end=moment_of("end", config.end) if config.end else start + HOUR,
         reason=config.reason,
         requester=config.requester,
         stored=config.stored,
@@ -162,12 +162,17 @@ def _plan(
     )
 
 
-def _moment(field: str, text: str) -> datetime:
+def moment_of(field: str, text: str) -> datetime:
+    """A time of a job's configuration: ISO 8601, in UTC unless it has an offset.
+
+    Raises:
+        PermanentFailure: it is something else; the message names the field.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise PermanentFailure(
-            f"reprocess: {field} is {text!r}; expected ISO 8601 such as 2026-01-05T13:00"
+            f"{field} is {text!r}; expected ISO 8601 such as 2026-01-05T13:00"
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 

@@ -26,6 +26,11 @@ for _level in range(LEVELS):
             other[_name].add(f"t{_level - 1}{(_place + 1) % WIDTH}")
 ENTITIES = tuple(HARD)
 
+SMALL = [
+    f"{layer}{name}" for name in ("t00", "t01", "t10") for layer in ("bronze/shop__", "silver/")
+]
+"""A table of the second level with its two parents: enough where the shape does not matter."""
+
 
 def layered_catalog(folder: Path, *, wait: str = "1s") -> Path:
     """Writes the catalog; a running parent is waited for as long as ``wait`` says."""

@@ -1,10 +1,6 @@
 """A failing table blocks its descendants and nothing else, and the ledger says why."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import dagster as dg
-import pytest
 import sqlalchemy as sa
 from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorDefinition
 
@@ -19,57 +15,23 @@ from retail_platform.operations.blocked import (
 from retail_platform.operations.causes import Cause, read_causes, written
 from retail_platform_tests.operations.layered import (
     ENTITIES,
+    SMALL,
     SOFT,
     blocked_by,
-    layered_catalog,
-    layered_source,
 )
 from retail_platform_tests.platform.box import hour_at
 from retail_platform_tests.platform.dagster_runs import (
     Location,
     checks,
     failures,
-    location,
     materialised,
 )
 from retail_platform_tests.platform.sources import Database
 
 
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The source of the twenty tables."""
-    database = layered_source(tmp_path / "shop.db")
-    monkeypatch.setenv("SHOP_URL", database.url)
-    return database
-
-
-@pytest.fixture
-def tables(
-    shop: Database, tmp_path: Path, engine_address: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Location]:
-    """The twenty tables; what fails is not tried again."""
-    del shop
-    for layer in ("bronze", "silver"):
-        monkeypatch.setattr(
-            f"retail_platform.{layer}.assets.RETRIES", dg.RetryPolicy(max_retries=0)
-        )
-    with location(layered_catalog(tmp_path / "catalog"), tmp_path, engine_address) as opened:
-        yield opened
-
-
-SMALL = [
-    f"{layer}{name}" for name in ("t00", "t01", "t10") for layer in ("bronze/shop__", "silver/")
-]
-"""A table of the second level with its two parents: enough where the shape does not matter."""
-
-
-def control_url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'control.db'}"
-
-
-def forget_blocked(folder: Path) -> None:
+def forget_blocked(url: str) -> None:
     """Undoes what a run has noted of its blocked loads, as if its process had been killed."""
-    with open_control(control_url(folder)).begin() as connection:
+    with open_control(url).begin() as connection:
         connection.execute(sa.delete(loads).where(loads.c.status == Status.BLOCKED))
 
 
@@ -127,19 +89,19 @@ def test_a_failed_soft_parent_only_warns(tables: Location, shop: Database) -> No
 
 
 def test_a_run_whose_process_was_killed_is_completed_by_the_sensor_once(
-    tables: Location, shop: Database, tmp_path: Path
+    tables: Location, shop: Database, control_url: str
 ) -> None:
     """Without the rows that the run itself would have added, the sensor adds the same, once."""
     shop.execute("DROP TABLE t00")
     result = tables.run(0, *SMALL)
     by_the_run = {asset: row.causes for asset, row in blocked_rows(tables).items()}
     assert set(by_the_run) == {"silver/t00", "silver/t10"}
-    forget_blocked(tmp_path)
+    forget_blocked(control_url)
     (sensor,) = build_blocked_defs().sensors or []
     assert isinstance(sensor, RunStatusSensorDefinition)
     run = tables.instance.get_run_by_id(result.run_id)
     assert run is not None
-    resource = DependenciesResource(control_url=control_url(tmp_path), engine="embedded")
+    resource = DependenciesResource(control_url=control_url, engine="embedded")
     (event,) = [e for e in result.all_events if e.event_type is dg.DagsterEventType.RUN_FAILURE]
     for _ in range(2):
         with dg.build_run_status_sensor_context(
@@ -155,13 +117,13 @@ def test_a_run_whose_process_was_killed_is_completed_by_the_sensor_once(
 
 
 def test_a_verdict_that_comes_late_does_not_hide_a_load_that_came_between(
-    tables: Location, shop: Database, tmp_path: Path
+    tables: Location, shop: Database, control_url: str
 ) -> None:
     """Between a killed run and its sensor someone has repaired the table: it is not BLOCKED."""
     shop.execute("ALTER TABLE t00 RENAME TO elsewhere")
     killed = tables.instance.get_run_by_id(tables.run(0, *SMALL).run_id)
     assert killed is not None
-    forget_blocked(tmp_path)
+    forget_blocked(control_url)
     shop.execute("ALTER TABLE elsewhere RENAME TO t00")
     assert tables.run(0, *SMALL).success
     assert record_blocked(tables.instance, killed, tables.ledger, "embedded") == []

@@ -39,6 +39,7 @@ JOBS = {
     "quarantine_replay",
     "reconcile",
     "reprocess",
+    "reprocess_blocked",
 }
 GOLD = {
     "dim_campaign",
