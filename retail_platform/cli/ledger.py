@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from retail_platform.cli.platform import Platform
@@ -103,9 +104,13 @@ def print_ledger(chosen: Chosen) -> None:
             "" if load.seconds is None else f"{load.seconds:.1f}",
             "" if pace is None else f"{pace:,.0f}",
         )
-        if load.error:
-            table.add_row("", "", "", f"[red]{load.error}[/]")
     console.print(table)
+    for load in chosen.loads:
+        for text in (load.error, load.causes):
+            if text:
+                console.print(
+                    f"[red]{load.status}[/] {load.asset} {load.hour:%Y-%m-%d %H:%M}: {escape(text)}"
+                )
 
 
 def _print_requests(console: Console, requests: Sequence[Request]) -> None:

@@ -69,11 +69,14 @@ def test_broken_customers_leave_inventory_ads_and_their_gold_alone(home: Path) -
         left = BLOCKED | {"bronze/sales__customers", "report/overview"}
         assert materialised(result) == whole - left
 
-        listed = json.loads(command("audit", "--status", "BLOCKED", "--json").output)
+        listed = json.loads(command("audit", "--status", "BLOCKED", "--json").stdout)["loads"]
         assert {row["asset"] for row in listed} == BLOCKED
         (chain,) = [row["causes"] for row in listed if row["asset"] == "silver/order_lines"]
         assert chain.startswith("bronze/sales__customers failed: ")
         assert chain.endswith("; so silver/customers, silver/orders, silver/order_lines")
+        shown = " ".join(command("audit", "--status", "BLOCKED").stdout.split())
+        assert "BLOCKED silver/order_lines" in shown
+        assert chain.rpartition("; so ")[2] in shown
 
         rename(database, "elsewhere", "customers")
         done = command("reprocess-blocked", "--with-causes", "--json")
