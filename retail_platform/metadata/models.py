@@ -235,7 +235,10 @@ class SilverTarget(Frozen):
             that the newest read lacks become tombstones. Snapshot and full loads sweep the table.
         deletes: ``soft`` keeps tombstones; ``hard`` purges them once they are older than the late
             window, after which the lake has forgotten the key.
+        warn_quarantined: Share of quarantined rows (0 to 1) beyond which ``row_rules`` warns.
         max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
+        warn_open_quarantined: Open quarantined rows of the whole table beyond which
+            ``open_quarantined`` warns. These three are all thresholds of the quarantine.
         max_shrink: Fall of the row count of a swept table (0 to 1) beyond which it is held.
     """
 
@@ -243,7 +246,9 @@ class SilverTarget(Frozen):
     merge: Literal["upsert", "scd2", "append", "replace"]
     sweep: tuple[Name, ...] = ()
     deletes: Literal["soft", "hard"] = "soft"
+    warn_quarantined: float = Field(default=0.0, ge=0, le=1)
     max_quarantined: float = Field(default=0.5, ge=0, le=1)
+    warn_open_quarantined: int = Field(default=0, ge=0)
     max_shrink: float = Field(default=0.2, ge=0, le=1)
 
 

@@ -112,6 +112,29 @@ def quarantined_rows(
     return sorted(wanted, key=lambda row: (row.last_seen, row.row_hash), reverse=True)
 
 
+def open_by_rule(
+    lake_url: str, entity: str, decisions: QuarantineDecisions
+) -> tuple[int, dict[str, int]]:
+    """Open rows of one quarantine, and by rule, the most frequent first.
+
+    A row counts under each of its rules. Reads only what says how rows stand.
+    """
+    location = table_location(lake_url, "quarantine", entity)
+    if not DeltaTable.is_deltatable(location) or not DeltaTable(location).count():
+        return 0, {}
+    names = ["row_hash", "reasons", "reason_list", "contract_version", "accepted_run"]
+    latest = decisions.latest(entity)
+    rows = 0
+    by_rule: dict[str, int] = {}
+    for batch in DeltaTable(location).to_pyarrow_table(columns=names).to_batches():
+        for values in batch.to_pylist():
+            if _status(values, latest.get(values["row_hash"])) is RowStatus.OPEN:
+                rows += 1
+                for rule in {rule_of(reason) for reason in _reasons(values)}:
+                    by_rule[rule] = by_rule.get(rule, 0) + 1
+    return rows, dict(sorted(by_rule.items(), key=lambda item: (-item[1], item[0])))
+
+
 def counts_by_rule(rows: Iterable[QuarantinedRow]) -> list[RuleCount]:
     """Counts rows by table, rule and status: open ones first, the most frequent first."""
     groups: dict[tuple[str, str, RowStatus], list[QuarantinedRow]] = {}
@@ -154,7 +177,6 @@ def discard(
 
 
 def _row(entity: str, values: dict[str, Any], decision: Decision | None) -> QuarantinedRow:
-    listed = values["reason_list"]
     shown = {
         field: values[field]
         for field in QUARANTINE_SCHEMA.names
@@ -162,11 +184,16 @@ def _row(entity: str, values: dict[str, Any], decision: Decision | None) -> Quar
     }
     return QuarantinedRow(
         entity=entity,
-        reasons=tuple(json.loads(listed)) if listed else (values["reasons"],),
+        reasons=_reasons(values),
         status=_status(values, decision),
         decision=decision,
         **shown,
     )
+
+
+def _reasons(values: dict[str, Any]) -> tuple[str, ...]:
+    listed = values["reason_list"]
+    return tuple(json.loads(listed)) if listed else (values["reasons"],)
 
 
 def _status(values: dict[str, Any], decision: Decision | None) -> RowStatus:

@@ -41,6 +41,7 @@ ROW_RULES = "row_rules"
 QUARANTINED_SHARE = "quarantined_share"
 ROW_COUNT = "row_count"
 REFERENCES = "references"
+OPEN_QUARANTINED = "open_quarantined"
 FILES_WHOLE = "files_whole"
 
 HISTORY = timedelta(hours=24)
@@ -50,7 +51,10 @@ HISTORY = timedelta(hours=24)
 def check_names(table: Table) -> dict[str, str]:
     """The checks of a Silver table and what each says, for its asset's declaration."""
     checks = {
-        ROW_RULES: "Rows that break a rule of the contract are quarantined; warns when there are.",
+        ROW_RULES: (
+            "Rows that break a rule of the contract are quarantined; warns when they are more than "
+            f"{table.row.silver.warn_quarantined:.0%} of the hour."
+        ),
         QUARANTINED_SHARE: (
             f"Holds the hour when more than {table.row.silver.max_quarantined:.0%} of its rows "
             "are quarantined."
@@ -93,7 +97,7 @@ def judge(
     verdicts = [
         Verdict(
             check=ROW_RULES,
-            passed=counts.quarantined == 0,
+            passed=share <= table.row.silver.warn_quarantined,
             blocking=False,
             text=f"{counts.quarantined} of {counts.read} rows quarantined"
             + (f": {listed}" if listed else ""),
@@ -111,6 +115,30 @@ def judge(
     if table.row.swept_by == ():
         verdicts.append(_row_count(table, live_before, live_read, history))
     return verdicts
+
+
+def open_quarantined(table: Table, by_rule: Mapping[str, int], rows: int) -> Verdict:
+    """The verdict on what people have left open in the table's quarantine.
+
+    Args:
+        table: The table's metadata.
+        by_rule: Open rows by rule; a row counts under each of its rules.
+        rows: Open rows.
+    """
+    limit = table.row.silver.warn_open_quarantined
+    listed = ", ".join(f"{rule} ({n})" for rule, n in list(by_rule.items())[:5])
+    return Verdict(
+        check=OPEN_QUARANTINED,
+        passed=rows <= limit,
+        blocking=False,
+        text=f"{rows} quarantined rows are open, limit {limit}"
+        + (
+            f": {listed}; retail-platform quarantine list --table {table.entity} --status OPEN"
+            if listed
+            else ""
+        ),
+        figures={"open": rows, "limit": limit, **by_rule},
+    )
 
 
 def files_whole(incomplete: Sequence[str]) -> Verdict:

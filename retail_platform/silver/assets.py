@@ -15,7 +15,8 @@ from retail_platform.operations.blocked import DependenciesResource
 from retail_platform.operations.executor import soft_edges
 from retail_platform.partitions import hour_of
 from retail_platform.quality.batch_rules import asset_checks
-from retail_platform.quality.verdicts import HeldBack, Verdict
+from retail_platform.quality.quarantined import open_by_rule
+from retail_platform.quality.verdicts import OPEN_QUARANTINED, HeldBack, Verdict, open_quarantined
 from retail_platform.silver.load import SilverLoad, SilverLoader
 from retail_platform.silver.upsert import purge_tombstones
 from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
@@ -100,6 +101,8 @@ def build_silver_asset(
             yield _check_result(verdict, key)
         if table.soft_parents:
             yield _soft_parents_result(table, key, troubles)
+        open_rows, by_rule = open_by_rule(lakehouse.lake_url, table.entity, control.decisions)
+        yield _check_result(open_quarantined(table, by_rule, open_rows), key)
         rows = fetched(lakehouse.lake.read("silver", table.entity).limit(PREVIEW_ROWS))
         yield dg.MaterializeResult(
             asset_key=key,
@@ -110,6 +113,8 @@ def build_silver_asset(
                 **load.counts.parts,
                 "swept": load.counts.swept,
                 "inferred": load.counts.inferred,
+                "open_quarantined": open_rows,
+                "quarantined_by_reason": _reasons_table(load, by_rule),
                 "delta_version": load.version,
                 "preview": preview(rows),
             },
@@ -120,11 +125,37 @@ def build_silver_asset(
 
 def _checks(table: Table) -> dict[str, str]:
     """Every check of the table with its description."""
+    checks = asset_checks(table) | {
+        OPEN_QUARANTINED: (
+            f"Warns when more than {table.row.silver.warn_open_quarantined} quarantined rows of "
+            "the table are neither replayed nor discarded."
+        )
+    }
     if not table.soft_parents:
-        return asset_checks(table)
+        return checks
     parents = ", ".join(table.soft_parents)
     text = f"Warns when a table that only goes first was not loaded: {parents}."
-    return {**asset_checks(table), SOFT_PARENTS: text}
+    return {**checks, SOFT_PARENTS: text}
+
+
+def _reasons_table(load: SilverLoad, open_rows: Mapping[str, int]) -> dg.TableMetadataValue:
+    """Quarantined rows by reason: those of this load, and those of the table that are open."""
+    reasons = {**dict.fromkeys(load.reasons, 0), **open_rows}
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord(
+                {"reason": reason, "this_load": load.reasons.get(reason, 0), "open": rows}
+            )
+            for reason, rows in reasons.items()
+        ],
+        schema=dg.TableSchema(
+            columns=[
+                dg.TableColumn("reason", "string"),
+                dg.TableColumn("this_load", "int"),
+                dg.TableColumn("open", "int"),
+            ]
+        ),
+    )
 
 
 def _soft_parents_result(

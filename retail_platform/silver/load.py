@@ -6,7 +6,7 @@ ledger says SUCCESS only after all of them.
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -62,12 +62,14 @@ class SilverLoad:
         verdicts: What the checks found.
         version: Version of the Silver table afterwards.
         missed: True where the source was not read in time: nothing to do.
+        reasons: Quarantined rows by reason; a row counts under each of its reasons.
     """
 
     counts: Counts
     verdicts: list[Verdict]
     version: int
     missed: bool = False
+    reasons: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +209,7 @@ class SilverLoader:
                 extracted_max=facts.extracted_max,
                 watermark_max=watermark_max,
             )
-        return SilverLoad(counts=counts, verdicts=verdicts, version=version)
+        return SilverLoad(counts=counts, verdicts=verdicts, version=version, reasons=reasons)
 
     def _is_judged_as_whole(self, hour: datetime, facts: Facts) -> bool:
         no_file = self.table.row.load == "files" and facts.rows == 0
