@@ -23,6 +23,7 @@ from pyspark.sql.connect.session import SparkSession
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.lakehouse.merges import Matched, Merge
+from retail_platform.lakehouse.statistics import statistics_configuration, statistics_options
 from retail_platform.metadata.types import sql_type
 
 Layer = Literal["bronze", "silver", "quarantine", "gold", "pii"]
@@ -114,7 +115,11 @@ class Lakehouse:
         location = self.location(layer, name)
         if not DeltaTable.is_deltatable(location):
             DeltaTable.create(
-                location, schema=schema, partition_by=list(partition_by) or None, mode="ignore"
+                location,
+                schema=schema,
+                partition_by=list(partition_by) or None,
+                mode="ignore",
+                configuration=statistics_configuration(schema),
             )
             return
         stored = self.schema(layer, name)
@@ -236,7 +241,8 @@ class Lakehouse:
                 return
         name = uuid.uuid4().hex
         location = f"{self._staging(restricted=restricted)}/{name}"
-        frame.write.format("delta").mode("error").save(location)
+        statistics = statistics_options(frame.schema)
+        frame.write.format("delta").options(**statistics).mode("error").save(location)
         try:
             yield self.spark.read.format("delta").load(location)
         finally:

@@ -146,6 +146,31 @@ def test_merge_skips_what_the_pruning_condition_excludes(things: Lakehouse) -> N
     assert sorted(row["note"] or "" for row in stored(things)) == ["", "b", "c", "it's ä|"]
 
 
+def test_decimals_of_many_digits_stay_exact(lake: Lakehouse) -> None:
+    """One value in all rows of a file: where an engine would take it from the file's statistics."""
+    schema = pa.schema(
+        [("id", pa.int64()), ("amount", pa.decimal128(19, 4)), ("name", pa.string())]
+    )
+    amount = Decimal("123456789012345.6789")
+    rows = [{"id": number, "amount": amount, "name": "a"} for number in (1, 2)]
+    lake.ensure("silver", "amounts", schema)
+    lake.register("silver", "amounts")
+    lake.append("silver", "amounts", batches(rows, schema))
+    with lake.staged(lake.read("silver", "amounts")) as source:
+        assert source.toArrow().column("amount").to_pylist() == [amount, amount]
+    change = pa.Table.from_pylist([{**rows[0], "name": "b"}], schema=schema)
+    with lake.staged(lake.spark.createDataFrame(change)) as source:
+        lake.merge(
+            "silver",
+            "amounts",
+            source,
+            on=["id"],
+            matched=[Matched(set={"name": "s.name"})],
+        )
+    stored = lake.delta("silver", "amounts").to_pyarrow_table()
+    assert stored.column("amount").to_pylist() == [amount, amount]
+
+
 def test_staged_rows_are_computed_once_and_gone_afterwards(things: Lakehouse) -> None:
     """What is staged does not change with its source, and leaves no file behind."""
     with things.staged(things.read("silver", "things").select("id")) as rows:

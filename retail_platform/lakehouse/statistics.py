@@ -1,0 +1,43 @@
+"""Which columns of a table keep file statistics.
+
+Sail 0.7.2 takes a column whose statistics say that all values of a file are equal from those
+statistics, as a double: a decimal of more than 15 significant digits comes back wrong, and a MERGE
+that rewrites the file would store it. Columns of such decimals keep none; every engine and delta-rs
+honours the property. The macro `spark__tblproperties_clause` does the same for Gold.
+"""
+
+import pyarrow as pa
+from pyspark.sql.types import DecimalType, StructType
+
+STATISTICS_COLUMNS = "delta.dataSkippingStatsColumns"
+EXACT_DIGITS = 15
+"""Significant decimal digits that a double always keeps."""
+
+
+def statistics_configuration(schema: pa.Schema) -> dict[str, str]:
+    """Table properties of a new table; empty where every column may keep statistics.
+
+    Args:
+        schema: The table's Arrow schema.
+    """
+    return _configuration(
+        schema.names,
+        {field.name: field.type.precision for field in schema if pa.types.is_decimal(field.type)},
+    )
+
+
+def statistics_options(schema: StructType) -> dict[str, str]:
+    """The same as options of a DataFrame's writer, from the DataFrame's schema."""
+    decimals = {
+        field.name: field.dataType.precision
+        for field in schema.fields
+        if isinstance(field.dataType, DecimalType)
+    }
+    return _configuration(schema.fieldNames(), decimals)
+
+
+def _configuration(names: list[str], decimals: dict[str, int]) -> dict[str, str]:
+    if all(precision <= EXACT_DIGITS for precision in decimals.values()):
+        return {}
+    indexed = [f"`{name}`" for name in names if decimals.get(name, 0) <= EXACT_DIGITS]
+    return {STATISTICS_COLUMNS: ",".join(indexed)}
