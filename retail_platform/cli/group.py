@@ -12,6 +12,7 @@ COMMANDS = {
     "audit": "retail_platform.cli.audit:audit",
     "reprocess": "retail_platform.cli.reprocess:reprocess",
     "reprocess-blocked": "retail_platform.cli.reprocess_blocked:reprocess_blocked",
+    "restore": "retail_platform.cli.restore:restore",
     "approve": "retail_platform.cli.approve:approve",
     "onboard": "retail_platform.cli.onboard:onboard",
     "contracts": "retail_platform.cli.contracts:contracts",

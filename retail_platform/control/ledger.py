@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from retail_platform.control.approvals import Approvals
-from retail_platform.control.loads import Counts, LoadFacts, LoadRow
+from retail_platform.control.loads import RESTORE_LAYER, Counts, LoadFacts, LoadRow
 from retail_platform.control.models import Status, loads
 from retail_platform.control.redaction import redact
 from retail_platform.control.requests import Request, Requests
@@ -363,7 +363,11 @@ class Ledger:
 
 
 def _succeeded(asset: str, include_missed: bool) -> sa.ColumnElement[bool]:
-    condition = (loads.c.asset == asset) & (loads.c.status == Status.SUCCESS)
+    condition = (
+        (loads.c.asset == asset)
+        & (loads.c.status == Status.SUCCESS)
+        & (loads.c.layer != RESTORE_LAYER)
+    )
     if include_missed:
         return condition
     return condition & (sa.func.coalesce(loads.c.reason, "") != MISSED_REASON)

@@ -6,6 +6,9 @@ from typing import TypedDict
 
 from retail_platform.control.models import Status
 
+RESTORE_LAYER = "restore"
+"""Layer of a ledger row that restored a version: it is no load of its hour."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:

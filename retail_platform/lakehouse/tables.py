@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
 from deltalake.schema import Field as DeltaField
 from pyspark.sql import DataFrame
 from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
@@ -295,6 +296,28 @@ class Lakehouse:
         if not folder.is_dir():
             return []
         return sorted(p.name for p in folder.iterdir() if DeltaTable.is_deltatable(str(p)))
+
+    def restore(self, layer: Layer, name: str, version: int) -> Commit:
+        """Gives the table the content of an older version, as a new version.
+
+        Raises:
+            PermanentFailure: there is no such version, or its files were removed.
+        """
+        table = self.delta(layer, name)
+        before = table.version()
+        if not 0 <= version <= before:
+            raise PermanentFailure(
+                f"{layer}.{name} has no version {version}; it has versions up to {before}."
+            )
+        try:
+            table.restore(version)
+        except DeltaError as error:
+            raise PermanentFailure(
+                f"{layer}.{name}: files of version {version} were removed by vacuum ({error}). "
+                "Restore a newer version, or build the table again from Bronze: "
+                f"retail-platform reprocess {name} --from FIRST --to LAST --stored --reason WHY"
+            ) from error
+        return self._commit(layer, name, before)
 
     def _commit(self, layer: Layer, name: str, before: int) -> Commit:
         table = self.delta(layer, name)
