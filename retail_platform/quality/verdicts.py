@@ -68,7 +68,7 @@ def check_names(table: Table) -> dict[str, str]:
     if table.row.file_format.incomplete == "hold":
         checks[FILES_WHOLE] = "Holds the hour while one of its files breaks off before its end."
     if table.row.references:
-        checks[REFERENCES] = "Warns when rows refer to members that are not there yet."
+        checks[REFERENCES] = "Warns while members that rows refer to have not arrived."
     return checks
 
 

@@ -5,6 +5,7 @@ facts keep the key they came with, so they are never re-keyed.
 """
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
@@ -46,6 +47,12 @@ def add_inferred_members(
             "silver", parent.entity, added, on=[key], insert=schema.names, rows=unknown_members
         )
     return commit.inserted
+
+
+def waiting_members(lakehouse: Lakehouse, parent: Table) -> int:
+    """Inferred members of a table whose own rows have not arrived: from file statistics mostly."""
+    stored = lakehouse.delta("silver", parent.entity).to_pyarrow_dataset()
+    return stored.count_rows(filter=pc.field("_inferred"))
 
 
 def _value(field: pa.Field, key: str) -> str:

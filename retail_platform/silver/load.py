@@ -45,7 +45,7 @@ from retail_platform.silver.classify import (
 )
 from retail_platform.silver.dating import dated_after, dated_once
 from retail_platform.silver.history import with_valid_from
-from retail_platform.silver.inferred import add_inferred_members
+from retail_platform.silver.inferred import add_inferred_members, waiting_members
 from retail_platform.silver.masking import masking_key
 from retail_platform.silver.pii import follow
 from retail_platform.silver.standardise import standardise
@@ -525,15 +525,24 @@ class SilverLoader:
         )
 
     def _reference_verdicts(self, inferred: int) -> list[Verdict]:
+        """Warns as long as members wait for their own rows, not only when they are inferred."""
         if not self.table.row.references:
             return []
+        parents = {reference.entity for reference in self.table.row.references}
+        waiting = {
+            entity: members
+            for entity in sorted(parents)
+            if (members := waiting_members(self.lakehouse, self.catalog.by_entity[entity]))
+        }
+        listed = ", ".join(f"{entity} ({members})" for entity, members in waiting.items())
         return [
             Verdict(
                 check=REFERENCES,
-                passed=inferred == 0,
+                passed=not waiting,
                 blocking=False,
-                text=f"{inferred} members inferred because rows refer to them before they arrived",
-                figures={"inferred": inferred},
+                text=f"{inferred} members inferred because rows refer to them before they arrived; "
+                + (f"still waiting for their own rows: {listed}" if listed else "none is waiting"),
+                figures={"inferred": inferred, **waiting},
             )
         ]
 

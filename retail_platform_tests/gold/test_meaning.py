@@ -243,3 +243,27 @@ def _as_of(silver: SilverModel, entity: str, member: int | None, moment: Any) ->
 
 def _hour(moment: Any) -> Any:
     return moment - timedelta(minutes=moment.minute, seconds=moment.second)
+
+
+def test_a_fact_keeps_its_keys_when_its_dimension_arrives_later(tmp_path: Path) -> None:
+    """Customer 9 orders in one hour and is known in another: completed in place, never re-keyed."""
+    silver = SilverModel()
+    seen: list[tuple[str, str, bool, str | None]] = []
+    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+        for hour, batch in zip(HOURS, BATCHES, strict=True):
+            silver.process(hour, batch)
+            silver.write_to(lake)
+            lake.run(hour)
+            member = [r for r in lake.gold("dim_customer") if r["customer_id"] == 9]
+            sales = [r for r in lake.gold("fct_sales") if r["order_number"] == "SO105"]
+            assert {r["customer_key"] for r in sales} <= {r["customer_key"] for r in member}
+            current = [r for r in member if r["is_current"]]
+            seen += [
+                (sale["sales_key"], sale["customer_key"], row["is_inferred"], sale["region"])
+                for sale in sales
+                for row in current
+            ]
+    assert [inferred for _, _, inferred, _ in seen][:1] == [True]
+    assert [inferred for _, _, inferred, _ in seen][-1:] == [False]
+    assert len({(sale, customer) for sale, customer, _, _ in seen}) == 1
+    assert (seen[0][3], seen[-1][3]) == ("Unknown", "Northwest")

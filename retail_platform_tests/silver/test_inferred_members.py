@@ -13,10 +13,10 @@ from retail_platform_tests.platform.sources import Database
 EARLY = "2025-12-01 00:00:00"
 
 
-def family(folder: Path, parent_merge: str) -> Catalog:
+def family(folder: Path, parent_merge: str, *, parent_load: str = "incremental") -> Catalog:
     parent = {
         "table": "customers",
-        "load": "incremental",
+        "load": parent_load,
         "key": ["customer_id"],
         "watermark": {"column": "modified_at"},
         "silver": {"entity": "customers", "merge": parent_merge},
@@ -120,3 +120,31 @@ def test_a_member_that_is_quarantined_stays_inferred(
     assert box.both("customers", 0, environ).counts.quarantined == 1
     assert box.both("orders", 0, environ).counts.inferred == 1
     assert members(box) == [(1, "Oslo", False), (9, None, True)]
+
+
+@pytest.mark.parametrize("parent_merge", ["upsert", "scd2"])
+def test_a_member_that_never_arrives_stays_and_warns_each_hour(
+    new_box: Opener, tmp_path: Path, source: Database, parent_merge: str
+) -> None:
+    """Whole reads of the parent without it sweep it not; the check warns until it arrives."""
+    box = new_box(family(tmp_path / "catalog", parent_merge, parent_load="full"))
+    environ = {"BOX_URL": source.url}
+    for number in range(3):
+        source.set_clock(number)
+        if number == 2:
+            source.insert("customers", ("9", "Rome", EARLY))
+        box.both("customers", number, environ)
+        load = box.both("orders", number, environ)
+        (verdict,) = [verdict for verdict in load.verdicts if verdict.check == "references"]
+        assert verdict.passed == (number == 2)
+        assert load.counts.inferred == (1 if number == 0 else 0)
+        assert verdict.figures.get("customers", 0) == (0 if number == 2 else 1)
+        city, inferred = (None, True) if number < 2 else ("Rome", False)
+        assert members(box) == [(1, "Oslo", False), (9, city, inferred)]
+    source.execute("DELETE FROM customers WHERE customer_id = 9")
+    source.set_clock(3)
+    box.both("customers", 3, environ)
+    box.both("orders", 3, environ)
+    nine = [row for row in box.stored_silver("customers") if row["customer_id"] == 9]
+    assert [row["_inferred"] for row in nine] == [False], "its own row, ended, is no inferred one"
+    assert [row["_deleted"] or not row.get("is_current", True) for row in nine] == [True]
