@@ -78,10 +78,14 @@ class LakehouseResource(dg.ConfigurableResource):
         """Creates missing Silver tables and registers every table that exists."""
         lake = self.lake
         for table in load_catalog(Path(self.catalog)).tables:
-            lake.ensure("silver", table.entity, silver_schema(table))
+            lake.ensure(
+                "silver",
+                table.entity,
+                silver_schema(table),
+                partition_by=table.row.silver.partition_by,
+            )
             lake.register("silver", table.entity)
             lake.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
-            lake.register("quarantine", table.entity)
             if table.row.kept_clear:
                 lake.ensure("pii", pii_table(table), pii_schema(table))
         lake.ensure_database("gold")

@@ -111,7 +111,8 @@ class Lakehouse:
         """Creates the table where it is missing and adds the columns that it lacks.
 
         Raises:
-            PermanentFailure: a stored column has another type; nothing was changed.
+            PermanentFailure: a stored column has another type, or other columns partition
+                the stored table; nothing was changed.
         """
         location = self.location(layer, name)
         if not DeltaTable.is_deltatable(location):
@@ -123,6 +124,13 @@ class Lakehouse:
                 configuration=statistics_configuration(schema),
             )
             return
+        parted = self.delta(layer, name).metadata().partition_columns
+        if parted != list(partition_by):
+            raise PermanentFailure(
+                f"{layer}.{name}: stored in partitions by {parted}, now partition_by is "
+                f"{list(partition_by)}. Partitions are fixed: put partition_by back, or move the "
+                "table's folder away and materialise its hours again from Bronze."
+            )
         stored = self.schema(layer, name)
         retyped = [
             f"{field.name}: stored {sql_type(stored.field(field.name).type)}, "
@@ -143,14 +151,17 @@ class Lakehouse:
             )
 
     def register(self, layer: Layer, name: str) -> None:
-        """Makes the table known to SQL as ``<layer>.<name>``, with its columns."""
+        """Makes the table known to SQL as ``<layer>.<name>``, with its columns where it can."""
+        handle = self.delta(layer, name)
         columns = ", ".join(
             f"`{field.name}` {sql_type(field.type)}{'' if field.nullable else ' NOT NULL'}"
-            for field in self.schema(layer, name)
+            for field in pa.schema(handle.schema().to_arrow())
         )
+        # Sail reads partition columns as dictionaries, and refuses any type declared for them.
+        declared = "" if handle.metadata().partition_columns else f"({columns})"
         self.ensure_database(layer)
         self.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {layer}.{name} ({columns}) USING delta "
+            f"CREATE TABLE IF NOT EXISTS {layer}.{name} {declared} USING delta "
             f"LOCATION '{self.location(layer, name)}'"
         )
 
@@ -213,11 +224,8 @@ class Lakehouse:
         if self.direct and rows is not None and rows <= DIRECT_ROWS:
             merge.run_on(self.delta(layer, name), fetched(source))
         else:
-            target = f"{layer}.{name}"
-            if layer == RESTRICTED:
-                # Its tables are in no catalog, where whatever runs in the session would find them.
-                target = f"delta.`{self.location(layer, name)}`"
-            statement = merge.statement(target, "\0")
+            # By its place: not every table is in the session's catalog.
+            statement = merge.statement(f"delta.`{self.location(layer, name)}`", "\0")
             statement = statement.replace("{", "{{").replace("}", "}}").replace("\0", "{rows}")
             # The source travels with the statement, which runs at once: one round trip.
             self.spark.sql(statement, rows=source)

@@ -13,6 +13,8 @@ from retail_platform.metadata.contract import Contract
 from retail_platform.metadata.models import Connection, Dependency, Source, TableRow
 from retail_platform.metadata.yaml_files import Place, line_of, read_model
 
+PARTITION_TYPES = ("string", "int", "bigint", "date", "boolean")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -198,6 +200,8 @@ def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
         "pii": list(row.pii),
         "references": [reference.column for reference in row.references],
         "silver.sweep": list(row.silver.sweep),
+        "silver.partition_by": list(row.silver.partition_by),
+        "silver.cluster_by": list(row.silver.cluster_by),
     }
     known = [column.name for column in contract.columns]
     for field, names in named.items():
@@ -214,6 +218,24 @@ def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
                 f"{where.at('pii', name)}: pii column {name!r} is {column.physicalType}; "
                 "only text can be masked."
             )
+    _check_layout(where, row, contract)
+
+
+def _check_layout(where: Place, row: TableRow, contract: Contract) -> None:
+    for name in row.silver.partition_by:
+        column = contract.column(name)
+        if column is not None and column.physicalType not in PARTITION_TYPES:
+            raise PermanentFailure(
+                f"{where.at('silver', 'partition_by')}: column {name!r} is {column.physicalType}; "
+                f"partitions are named by {', '.join(PARTITION_TYPES)}: add a coarser column, such "
+                "as the day of a timestamp, to the source or its view."
+            )
+    both = [name for name in row.silver.cluster_by if name in row.silver.partition_by]
+    if both:
+        raise PermanentFailure(
+            f"{where.at('silver', 'cluster_by')}: {both} are in partition_by, so every file "
+            "holds one value of them already: leave them out of cluster_by."
+        )
 
 
 def _check_relationships(path: Path, contract: Contract, contracts: dict[str, Contract]) -> None:

@@ -235,6 +235,10 @@ class SilverTarget(Frozen):
             that the newest read lacks become tombstones. Snapshot and full loads sweep the table.
         deletes: ``soft`` keeps tombstones; ``hard`` purges them once they are older than the late
             window, after which the lake has forgotten the key.
+        partition_by: Columns whose values part the table into folders, for large tables; fixed
+            once the table exists. A key may move between them.
+        cluster_by: Columns by which maintenance sorts rows into files, the key's as a rule: loads
+            and lookups then skip the files that cannot hold their keys.
         warn_quarantined: Share of quarantined rows (0 to 1) beyond which ``row_rules`` warns.
         max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
         warn_open_quarantined: Open quarantined rows of the whole table beyond which
@@ -246,6 +250,8 @@ class SilverTarget(Frozen):
     merge: Literal["upsert", "scd2", "append", "replace"]
     sweep: tuple[Name, ...] = ()
     deletes: Literal["soft", "hard"] = "soft"
+    partition_by: tuple[Name, ...] = ()
+    cluster_by: tuple[Name, ...] = ()
     warn_quarantined: float = Field(default=0.0, ge=0, le=1)
     max_quarantined: float = Field(default=0.5, ge=0, le=1)
     warn_open_quarantined: int = Field(default=0, ge=0)

@@ -57,10 +57,14 @@ class Box:
         self.files = FileRegistry(self.control)
         self.decisions = QuarantineDecisions(self.control)
         for table in catalog.tables:
-            lakehouse.ensure("silver", table.entity, silver_schema(table))
+            lakehouse.ensure(
+                "silver",
+                table.entity,
+                silver_schema(table),
+                partition_by=table.row.silver.partition_by,
+            )
             lakehouse.register("silver", table.entity)
             lakehouse.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
-            lakehouse.register("quarantine", table.entity)
             if table.row.kept_clear:
                 lakehouse.ensure("pii", pii_table(table), pii_schema(table))
 
