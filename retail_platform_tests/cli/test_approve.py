@@ -41,7 +41,7 @@ def test_the_command_records_the_approval(home: Path) -> None:
     assert result.exit_code == 0, result.output
     given = ledger(home).approvals.approved("silver/stock_levels", HELD, "row_count")
     assert given is not None
-    assert json.loads(result.output)["id"] == given.id
+    assert json.loads(result.stdout)["id"] == given.id
     assert (given.person, given.reason) == ("Ada", "moved")
 
 

@@ -59,7 +59,7 @@ def loaded(platform: Platform, request: Request | None, *, fails: bool = False) 
 def audited(*arguments: str) -> dict[str, list[dict[str, Any]]]:
     result = CliRunner().invoke(main, ["audit", *arguments, "--json"])
     assert result.exit_code == 0, result.output
-    return json.loads(result.output)
+    return json.loads(result.stdout)
 
 
 def test_requests_are_shown_with_their_loads(platform: Platform) -> None:
@@ -154,4 +154,4 @@ def test_compare_names_the_hours_and_the_command(
     read(hours[1])
     again = CliRunner().invoke(main, ["audit", "--compare", "--json"])
     assert again.exit_code == 0
-    assert json.loads(again.output) == {"hours": [], "commands": []}
+    assert json.loads(again.stdout) == {"hours": [], "commands": []}

@@ -37,7 +37,7 @@ def edit(catalog: Path, entity: str, *changes: tuple[str, str]) -> None:
 def test_the_shipped_contracts_are_released(catalog: Path) -> None:
     """What is in the repository is what consumers were told; CI asks the same."""
     result = run("check", "--json")
-    found = json.loads(result.output)
+    found = json.loads(result.stdout)
     assert result.exit_code == 0, result.output
     assert {one["entity"] for one in found} >= {"orders", "customers", "stock_levels"}
     assert all(one["released"] and not one["changes"] for one in found), result.output
@@ -48,7 +48,7 @@ def test_a_rename_is_refused_with_all_that_it_reaches(catalog: Path) -> None:
     edit(catalog, "orders", ("name: status,", "name: order_status,"))
     result = run("check", "orders", "--json")
     assert result.exit_code == 1
-    (checked,) = json.loads(result.output)
+    (checked,) = json.loads(result.stdout)
     (change,) = [one for one in checked["changes"] if one["level"] == "major"]
     assert change["text"] == "column status renamed to order_status"
     assert "keep both columns" in change["counter_offer"]
@@ -100,14 +100,14 @@ def test_lint_ends_with_1_where_something_must_be_mended(catalog: Path) -> None:
     assert result.exit_code == 1
     assert "orders.yaml line" in result.output
     assert "can never fail" in result.output
-    (finding,) = json.loads(run("lint", "--json").output)
+    (finding,) = json.loads(run("lint", "--json").stdout)
     assert finding["field"] == "schema.orders.quality.total_due is negative.implementation"
     assert run("lint", "ghosts").exit_code == 1
 
 
 def test_exports_are_printed(catalog: Path) -> None:
     """Each in its own format; ODCS is the contract's own file."""
-    suite = json.loads(run("export", "orders", "--to", "great-expectations").output)
+    suite = json.loads(run("export", "orders", "--to", "great-expectations").stdout)
     assert suite["name"] == "silver_orders"
     assert "composite_key" in run("export", "orders", "--to", "dbt").output
     own = (catalog / "contracts" / "silver" / "orders.yaml").read_text(encoding="utf-8")
