@@ -36,6 +36,7 @@ from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.tables import Lakehouse, fetched, timestamp_literal
 from retail_platform.metadata.loader import Table
+from retail_platform.metadata.types import schema_json
 from retail_platform.partitions import key_of, latest_closed_hour
 
 READ_AS_OF_NOW = ("full", "snapshot", "restated")
@@ -265,6 +266,9 @@ class BronzeLoader:
             target_version_after=commit.version,
             bytes=commit.bytes_added,
             watermark_max=stream.watermark,
+            schema_version=self.ledger.schemas.schema_version(
+                self.asset, schema_json(received.schema)
+            ),
             reason="initial" if window.initial else None,
         )
         self.ledger.succeed(load_id, counts, **{**known, **(facts or {})})
@@ -272,7 +276,11 @@ class BronzeLoader:
             counts=counts,
             initial=window.initial,
             missed=False,
-            unknown_columns=unknown_columns(received.schema.names, _expected_columns(self.table)),
+            unknown_columns=(
+                []
+                if self.table.row.drift.columns == "discard_value"
+                else unknown_columns(received.schema.names, _expected_columns(self.table))
+            ),
             version=commit.version,
         )
 

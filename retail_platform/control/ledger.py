@@ -16,6 +16,7 @@ from retail_platform.control.loads import RESTORE_LAYER, Counts, LoadFacts, Load
 from retail_platform.control.models import Status, loads
 from retail_platform.control.redaction import redact
 from retail_platform.control.requests import Request, Requests
+from retail_platform.control.schemas import SchemaVersions
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 
@@ -29,12 +30,14 @@ class Ledger:
     Attributes:
         approvals: What lets a held load through.
         requests: What was asked for beside the current hours.
+        schemas: The numbers of the schemas that loads met.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         """Use the database behind an engine of `open_control`."""
         self.approvals = Approvals(engine)
         self.requests = Requests(engine)
+        self.schemas = SchemaVersions(engine)
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
 

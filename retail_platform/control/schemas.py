@@ -38,6 +38,21 @@ class SchemaVersions:
         version = self._find(table, digest)
         return version if version is not None else self._add(table, digest, text)
 
+    def schema(self, table: str, version: int) -> str:
+        """The schema of a version, as JSON.
+
+        Raises:
+            KeyError: The table has no such version.
+        """
+        query = sa.select(schema_versions.c.schema_json).where(
+            schema_versions.c.table == table, schema_versions.c.version == version
+        )
+        with self._reader.connect() as connection:
+            text = connection.scalar(query)
+        if text is None:
+            raise KeyError(f"{table}: no schema version {version}")
+        return text
+
     def _find(self, table: str, digest: str) -> int | None:
         query = sa.select(schema_versions.c.version).where(
             schema_versions.c.table == table, schema_versions.c.schema_hash == digest

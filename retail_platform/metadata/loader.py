@@ -8,9 +8,11 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pyarrow as pa
+
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Contract
-from retail_platform.metadata.models import Connection, Dependency, Source, TableRow
+from retail_platform.metadata.models import Connection, Dependency, RemovedDefault, Source, TableRow
 from retail_platform.metadata.yaml_files import Place, line_of, read_model
 
 PARTITION_TYPES = ("string", "int", "bigint", "date", "boolean")
@@ -174,6 +176,7 @@ def _resolve(
         )
     _check_columns(where, row, contract)
     _check_masks(where, row, contract)
+    _check_policies(where, row, contract)
     parents = _parents(where, source, row, sources)
     return Table(
         source=source.source,
@@ -187,6 +190,25 @@ def _resolve(
     )
 
 
+def _check_policies(where: Place, row: TableRow, contract: Contract) -> None:
+    types = {column.name: column for column in contract.columns}
+    for name in row.case:
+        if types[name].physicalType != "string":
+            raise PermanentFailure(
+                f"{where.at('case', name)}: case names column {name!r}, which is "
+                f"{types[name].physicalType}; only text has a case: leave it out."
+            )
+    for name, policy in row.removed.columns.items():
+        if isinstance(policy, RemovedDefault):
+            try:
+                pa.scalar(str(policy.default)).cast(types[name].arrow)
+            except pa.ArrowInvalid as error:
+                raise PermanentFailure(
+                    f"{where.at('removed', 'columns', name)}: removed.columns gives {name!r} the "
+                    f"default {policy.default!r}, which is no {types[name].physicalType}."
+                ) from error
+
+
 def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
     if contract.key != row.key:
         raise PermanentFailure(
@@ -198,6 +220,8 @@ def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
         "deleted.column": [row.deleted.column] if row.deleted else [],
         "columns": list(row.columns.values()),
         "pii": list(row.pii),
+        "case": list(row.case),
+        "removed.columns": list(row.removed.columns),
         "references": [reference.column for reference in row.references],
         "silver.sweep": list(row.silver.sweep),
         "silver.partition_by": list(row.silver.partition_by),

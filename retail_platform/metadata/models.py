@@ -187,6 +187,64 @@ class Reference(Frozen):
     entity: Name
 
 
+class RemovedDefault(Frozen):
+    """The value of a column that the source no longer has."""
+
+    default: str | int | float | bool
+
+
+class Removed(Frozen):
+    """What stands in for a column of the contract that the source no longer has.
+
+    Attributes:
+        policy: ``keep``: the last known value of the row's key; ``drop``: NULL.
+        columns: The same by Silver column, or ``{default: value}``.
+    """
+
+    policy: Literal["keep", "drop"] = "keep"
+    columns: dict[Name, Literal["keep", "drop"] | RemovedDefault] = Field(default_factory=dict)
+
+    def of(self, column: str) -> Literal["keep", "drop"] | RemovedDefault:
+        """The policy of one column."""
+        return self.columns.get(column, self.policy)
+
+    def said(self, column: str) -> str:
+        """What happens to one column, for people."""
+        policy = self.of(column)
+        if isinstance(policy, RemovedDefault):
+            return f"{column} (is {policy.default!r})"
+        return f"{column} (keeps its last value)" if policy == "keep" else f"{column} (is NULL)"
+
+
+def _removed(value: object) -> object:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+class SchemaModes(Frozen):
+    """What a change of the source's schema does.
+
+    Attributes:
+        columns: A new column: ``evolve`` keeps it in Bronze and warns, ``freeze`` holds the hour,
+            ``discard_value`` keeps it in Bronze and says nothing.
+        types: A value that cannot be read as the contract's type: ``freeze`` and ``discard_row``
+            quarantine its row, ``discard_value`` makes it NULL, counted by a warning. Types do not
+            evolve: another type is another contract, and the table is rewritten for it.
+    """
+
+    columns: Literal["evolve", "freeze", "discard_value"] = "evolve"
+    types: Literal["freeze", "discard_row", "discard_value"] = "freeze"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _types_do_not_evolve(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("types") == "evolve":
+            raise ValueError(
+                "types: evolve would change the table's type under its readers; write the new type "
+                "into the contract, or use freeze, discard_row or discard_value"
+            )
+        return value
+
+
 def _text(value: object) -> object:
     return str(value).lower() if isinstance(value, bool | int) else value
 
@@ -290,6 +348,9 @@ class TableRow(Frozen):
         columns: Source name to target name, where they differ.
         null_tokens: Texts that mean NULL, for text sources.
         trim: Whether text values lose surrounding white space in Silver.
+        case: Silver text columns that are turned to lower or upper case.
+        removed: What stands in for columns that the source no longer has.
+        drift: What new columns and unreadable values do; ``schema`` in the file.
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
         files: For files: how they are written; plain CSV where it is left out.
@@ -310,6 +371,9 @@ class TableRow(Frozen):
     columns: dict[str, Name] = Field(default_factory=dict)
     null_tokens: tuple[str, ...] = ()
     trim: bool = True
+    case: dict[Name, Literal["lower", "upper"]] = Field(default_factory=dict)
+    removed: Annotated[Removed, BeforeValidator(_removed)] = Removed()
+    drift: SchemaModes = Field(default=SchemaModes(), alias="schema")
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
     files: FileFormat | None = None

@@ -1,5 +1,6 @@
 """The column types of contracts and what each is in Arrow. Nothing else knows type names."""
 
+import json
 import re
 
 import pyarrow as pa
@@ -52,3 +53,14 @@ def sql_type(arrow: pa.DataType) -> str:
     if arrow not in names:
         raise ValueError(f"no SQL type for {arrow}")
     return names[arrow]
+
+
+def schema_json(schema: pa.Schema) -> str:
+    """A schema as JSON for its version number: columns by name, technical ones left out."""
+    fields = sorted((field.name, sql_type(field.type)) for field in schema if field.name[0] != "_")
+    return json.dumps([{"name": name, "type": kind} for name, kind in fields])
+
+
+def column_names(text: str) -> list[str]:
+    """The column names of a ``schema_json``."""
+    return [field["name"] for field in json.loads(text)]

@@ -43,6 +43,8 @@ ROW_COUNT = "row_count"
 REFERENCES = "references"
 OPEN_QUARANTINED = "open_quarantined"
 FILES_WHOLE = "files_whole"
+COLUMNS = "columns"
+TYPES = "types"
 
 HISTORY = timedelta(hours=24)
 """How long a table must have been loaded before the fall of its row count is judged."""
@@ -60,6 +62,12 @@ def check_names(table: Table) -> dict[str, str]:
             "are quarantined."
         ),
     }
+    checks[COLUMNS] = (
+        "Warns when the source lacks columns of the contract; holds the hour when a required one "
+        "is gone, or a new one has come where columns are frozen."
+    )
+    if table.row.drift.types == "discard_value":
+        checks[TYPES] = "Warns when values are left out that cannot be read as their type."
     if table.row.swept_by == ():
         checks[ROW_COUNT] = (
             "Holds the hour when a whole read is empty or more than "

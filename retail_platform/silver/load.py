@@ -22,6 +22,7 @@ from retail_platform.extract.records import INCOMPLETE
 from retail_platform.extract.window import HOUR
 from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.metadata.loader import Catalog, Table
+from retail_platform.metadata.types import column_names, schema_json
 from retail_platform.partitions import key_of
 from retail_platform.quality import quarantine
 from retail_platform.quality.batch_rules import batch_verdicts, measures
@@ -44,11 +45,17 @@ from retail_platform.silver.classify import (
     superseded_slices,
 )
 from retail_platform.silver.dating import dated_after, dated_once
+from retail_platform.silver.drift import (
+    columns_verdict,
+    of_read,
+    types_verdict,
+    with_kept,
+)
 from retail_platform.silver.history import with_valid_from
 from retail_platform.silver.inferred import add_inferred_members, waiting_members
 from retail_platform.silver.masking import masking_key
 from retail_platform.silver.pii import follow
-from retail_platform.silver.standardise import standardise
+from retail_platform.silver.standardise import silver_schema, standardise
 from retail_platform.silver.upsert import apply_rows, sweep
 from retail_platform.silver.versions import apply_observed, apply_rebuilt, apply_versions
 
@@ -150,7 +157,7 @@ class SilverLoader:
             facts = replace(facts, **self._empty_read(hour))
         version_before = self.lakehouse.version("silver", self.table.entity)
         rows_before = self.lakehouse.row_count("silver", self.table.entity)
-        received = self.lakehouse.schema("bronze", self.table.bronze)
+        received = self._received(hour, facts)
         others = self._other_hours(hour, facts)
         with ExitStack() as stack:
             batch = self._classify(stack, received, hour, others, facts.rows)
@@ -165,6 +172,9 @@ class SilverLoader:
                 live_read=self._keys(batch) if whole else 0,
                 history=self._history(hour) if whole else timedelta(0),
             )
+            verdicts.append(columns_verdict(self.table, received))
+            if self.table.row.drift.types == "discard_value":
+                verdicts.append(types_verdict(self._unreadable_values(batch)))
             if self.table.row.file_format.incomplete == "hold":
                 verdicts.append(files_whole(self._incomplete(batch)))
             verdicts += batch_verdicts(
@@ -208,8 +218,25 @@ class SilverLoader:
                 extracted_min=facts.extracted_min,
                 extracted_max=facts.extracted_max,
                 watermark_max=watermark_max,
+                schema_version=self.ledger.schemas.schema_version(
+                    self.asset, schema_json(silver_schema(self.table))
+                ),
             )
         return SilverLoad(counts=counts, verdicts=verdicts, version=version, reasons=reasons)
+
+    def _received(self, hour: datetime, facts: Facts) -> pa.Schema:
+        """The Bronze schema, without the columns that the hour's last read did not bring."""
+        asset = f"bronze/{self.table.bronze}"
+        stored = self.lakehouse.schema("bronze", self.table.bronze)
+        reads = self.ledger.loads(asset=asset, hour=hour, status=Status.SUCCESS)
+        versions = [read.schema_version for read in reads if read.schema_version is not None]
+        if not versions or not facts.rows:
+            return stored
+        return of_read(stored, column_names(self.ledger.schemas.schema(asset, versions[-1])))
+
+    def _unreadable_values(self, batch: DataFrame) -> int:
+        good = batch.where("_good")
+        return one_row(good.agg(f.sum("_unreadable_values").alias("values")))["values"] or 0
 
     def _is_judged_as_whole(self, hour: datetime, facts: Facts) -> bool:
         no_file = self.table.row.load == "files" and facts.rows == 0
@@ -330,7 +357,7 @@ class SilverLoader:
             everything = self._observed(received, [*others, hour])
             observed = stack.enter_context(self.lakehouse.staged(everything))
             batch = observed.where(f"_hour = {timestamp_literal(hour)}")
-        batch = self._of_this_load(batch)
+        batch = with_kept(self._of_this_load(batch), target, self.table, received)
         if self._is_replaced(hour):
             batch = batch.withColumn("_outdated", f.lit(True))
         identity = key

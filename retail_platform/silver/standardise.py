@@ -14,6 +14,7 @@ from pyspark.sql.connect.window import Window
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Table
+from retail_platform.metadata.models import RemovedDefault
 from retail_platform.silver.casting import masked, read_as, sql_text, text_of
 from retail_platform.silver.masking import normalised
 
@@ -119,8 +120,9 @@ def standardise(
         for a good row), ``_payload`` (the row as received, as JSON, personal columns left out),
         ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing or
         in the future and the metadata leaves such rows out), ``_dated`` (its ``_watermark`` is
-        the source's clock for the same reason), ``_good`` (may enter Silver) and ``_outdated``
-        (the hour holds a later read of its slice).
+        the source's clock for the same reason), ``_unreadable_values`` (how many values outside of
+        key and watermark cannot be read as their type), ``_good`` (may enter Silver) and
+        ``_outdated`` (the hour holds a later read of its slice).
 
     Raises:
         PermanentFailure: the contract masks columns and there is no key.
@@ -160,6 +162,7 @@ def standardise(
         PLACE,
         f"{moment.excluded} as _excluded",
         f"{moment.dated} as _dated",
+        "size(array_compact(_unreadable_content)) as _unreadable_values",
     )
     for name, pii in table.row.pii.items():
         comparable = normalised(f"`{name}`", pii.kind)
@@ -186,16 +189,21 @@ def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
     )
     stored = {name.lower(): name for name in received.names}
     if source_name.lower() not in stored:
-        null = f"cast(null as {column.physicalType})"
-        return Reading(column=column, raw="cast(null as string)", value=null)
+        policy = table.row.removed.of(column.name)
+        text = sql_text(str(policy.default)) if isinstance(policy, RemovedDefault) else "null"
+        value = f"cast({text} as {column.physicalType})"
+        return Reading(column=column, raw="cast(null as string)", value=value)
     name = stored[source_name.lower()]
     arrow = received.field(name).type
     quoted = f"`{name}`"
     if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
         quoted = text_of(quoted, trim=table.row.trim, null_tokens=table.row.null_tokens)
+    raw = quoted
+    if column.name in table.row.case:
+        quoted = f"{table.row.case[column.name]}(cast({quoted} as string))"
     return Reading(
         column=column,
-        raw=f"cast({quoted} as string)",
+        raw=f"cast({raw} as string)",
         value=read_as(
             quoted,
             arrow,
@@ -259,7 +267,8 @@ def _reasons(table: Table, moment: "Moment", gone: str) -> str:
         if watermark.future == "flag":
             place.append((f"not ({moment.future})", f"{watermark.column} is in the future"))
     placed = f"concat(_unreadable, {_broken(place)})"
-    whole = f"concat({placed}, _unreadable_content, {_broken(content)})"
+    unreadable = "" if table.row.drift.types == "discard_value" else "_unreadable_content, "
+    whole = f"concat({placed}, {unreadable}{_broken(content)})"
     return whole if gone == "false" else f"case when {gone} then {placed} else {whole} end"
 
 

@@ -172,6 +172,18 @@ def purged_history(source: Tree, _: dict[str, Tree]) -> None:
     people(source)["silver"] |= {"merge": "scd2", "deletes": "hard"}
 
 
+def case_of_a_number(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["case"] = {"parent_id": "lower"}
+
+
+def default_of_another_type(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["removed"] = {"columns": {"parent_id": {"default": "nobody"}}}
+
+
+def types_that_evolve(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["schema"] = {"types": "evolve"}
+
+
 CASES: list[tuple[Change, list[str]]] = [
     (unknown_key, ["shop.yaml line ", "tables.people.waterMark", "Extra inputs"]),
     (unknown_nested_key, ["shop.yaml", "people", "silver", "murge"]),
@@ -196,6 +208,9 @@ CASES: list[tuple[Change, list[str]]] = [
     (slices_of_a_whole_read, ["shop.yaml", "people", "silver.sweep", "leave sweep out"]),
     (mark_nowhere, ["shop.yaml", "people", "deleted.column", "is_deleted"]),
     (purged_history, ["shop.yaml", "people", "silver.deletes: hard", "deletes: soft"]),
+    (case_of_a_number, ["shop.yaml", "people", "case", "parent_id", "bigint"]),
+    (default_of_another_type, ["shop.yaml", "people", "removed.columns", "'nobody'", "bigint"]),
+    (types_that_evolve, ["shop.yaml", "people", "schema", "types: evolve", "discard_value"]),
     (rule_of_nothing, ["people.yaml", "quality", "needs implementation"]),
     (promise_too_short, ["people.yaml line", "slaProperties.0", "15 m", "cadence", "1 h or more"]),
     (promise_without_unit, ["people.yaml line", "slaProperties", "unit of m, h or d"]),
