@@ -90,7 +90,7 @@ def print_ledger(chosen: Chosen) -> None:
         table.add_column(name)
     table.add_column("try", justify="right")
     table.add_column("status")
-    for name in (*COUNTS, "MB", "s", "s/M rows"):
+    for name in ("schema", *COUNTS, "MB", "s", "s/M rows"):
         table.add_column(name, justify="right")
     for load in chosen.loads:
         pace = seconds_per_million(load)
@@ -99,6 +99,7 @@ def print_ledger(chosen: Chosen) -> None:
             f"{load.hour:%Y-%m-%d %H:%M}",
             str(load.attempt),
             f"{load.status}" + (f" ({load.reason})" if load.reason else ""),
+            "" if load.schema_version is None else str(load.schema_version),
             *(f"{getattr(load, name):,}" for name in COUNTS),
             "" if load.bytes is None else f"{load.bytes / 2**20:,.1f}",
             "" if load.seconds is None else f"{load.seconds:.1f}",
