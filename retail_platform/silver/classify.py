@@ -78,11 +78,11 @@ def classified(
     order = Window.partitionBy("_good", *key).orderBy(*newest_first(newest_read=newest_read))
     ranked = batch.withColumn("_rank", f.row_number().over(order))
     joined = ranked.join(stored, same, "left")
-    loses = "_outdated"
+    loses = "_overruled"
     if superseded is not None:
         marks = superseded.selectExpr("_row_hash as _s_row_hash", "true as _s_here").distinct()
         joined = joined.join(marks, f.col("_row_hash") == f.col("_s_row_hash"), "left")
-        loses = "(_outdated or coalesce(_s_here, false))"
+        loses = "(_overruled or coalesce(_s_here, false))"
     newer = (
         "true"
         if replaces
@@ -150,7 +150,7 @@ def superseded_slices(
     reads = later.groupBy("_slice").agg(f.countDistinct("_o_hour").alias("_reads"))
     refusing = (
         later.groupBy("_slice", "_member", "_o_hour")
-        .agg(f.max(f.expr("cast(_o_good as int)")).alias("_accepted"))
+        .agg(f.max(f.expr("cast(_o_heard as int)")).alias("_accepted"))
         .where("_accepted = 0")
         .groupBy(f.col("_slice").alias("_r_slice"), f.col("_member").alias("_r_member"))
         .agg(f.count(f.lit(1)).alias("_refusals"))
@@ -182,12 +182,13 @@ def _later_reads(
     own = batch.groupBy(f.expr(_name(by)).alias("_own_slice")).agg(
         f.max("_extracted_at").alias("_own_read")
     )
-    rows = others.where("not _outdated").selectExpr(
+    rows = others.selectExpr(
         *[f"`{column}`" for column in key],
         f"{_name(by)} as _slice",
         f"{_name(key)} as _member",
         "_hour as _o_hour",
-        "_good as _o_good",
+        "_heard as _o_heard",
+        "_good and not _overruled as _o_good",
         "_extracted_at as _o_read",
     )
     return rows.join(own, f.col("_slice") == f.col("_own_slice"), "inner").where(
@@ -204,12 +205,13 @@ def _name(columns: Sequence[str]) -> str:
 
 
 def missing_from(
-    batch: DataFrame, target: DataFrame, key: Sequence[str], by: Sequence[str]
+    batch: DataFrame, there: str, target: DataFrame, key: Sequence[str], by: Sequence[str]
 ) -> DataFrame:
     """Stored live keys that a whole read of their slices did not bring.
 
     Args:
-        batch: Standardised rows of the newest read that say that their key is there.
+        batch: Standardised batch.
+        there: SQL predicate of its rows that say that their key is there.
         target: Rows of the Silver table that are in force.
         key: Key columns.
         by: Columns that name a slice; none: the whole table.
@@ -220,4 +222,6 @@ def missing_from(
     live = target
     if by:
         live = live.join(batch.select(*by).distinct(), list(by), "left_semi")
-    return live.join(batch.select(*key).distinct(), list(key), "left_anti").select(*key)
+    return live.join(batch.where(there).select(*key).distinct(), list(key), "left_anti").select(
+        *key
+    )

@@ -359,7 +359,7 @@ class SilverLoader:
             batch = observed.where(f"_hour = {timestamp_literal(hour)}")
         batch = with_kept(self._of_this_load(batch), target, self.table, received)
         if self._is_replaced(hour):
-            batch = batch.withColumn("_outdated", f.lit(True))
+            batch = batch.withColumn("_overruled", f.lit(True))
         identity = key
         if self.table.row.silver.merge == "scd2":
             batch = with_valid_from(batch, target, key, end_of_hour=hour + HOUR)
@@ -473,8 +473,8 @@ class SilverLoader:
         target = self.lakehouse.read("silver", self.table.entity)
         target = target.where(f"{in_force} and not _inferred")
         # A refused row says that its key is there; in a table that is replaced it says nothing.
-        there = "not _outdated and _good" if self._replaces else "not _outdated"
-        missing = missing_from(batch.where(there), target, key, by)
+        there = "_there and _good" if self._replaces else "_there"
+        missing = missing_from(batch, there, target, key, by)
         if others:
             later = read_again_later(batch, self._standardised(received, others), key, by)
             missing = missing.join(later, list(key), "left_anti")

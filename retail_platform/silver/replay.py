@@ -24,6 +24,7 @@ from retail_platform.partitions import key_of
 from retail_platform.quality import quarantine
 from retail_platform.quality.quarantined import QuarantinedRow, RowStatus, quarantined_rows
 from retail_platform.silver.load import Facts, SilverLoader
+from retail_platform.silver.standardise import with_last_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,10 +259,11 @@ class QuarantineReplay(SilverLoader):
         if not self._refused:
             return rows
         refused = self._hash_frame(self._refused).withColumn("_refused", f.lit(True))
-        return (
+        return with_last_words(
             rows.join(refused, "_row_hash", "left")
             .withColumn("_good", f.expr("_good and _refused is null"))
-            .drop("_refused")
+            .drop("_refused"),
+            self.table,
         )
 
     def _of_this_load(self, batch: DataFrame) -> DataFrame:

@@ -123,7 +123,7 @@ MODES = [
         reads=WHOLE,
         columns=PLAIN,
         oracle=lambda bronze: oracle.whole_slices(
-            bronze, list(PLAIN), ["id"], [], newest_only=False
+            bronze, list(PLAIN), ["id"], [], read_by_read=False
         ),
         counts=[
             (4, 0, 0, 0, 0, 4, 0),
@@ -137,7 +137,7 @@ MODES = [
         reads=RESTATED,
         columns=SPEND,
         oracle=lambda bronze: oracle.whole_slices(
-            bronze, list(SPEND), ["day", "campaign"], ["day"], newest_only=True
+            bronze, list(SPEND), ["day", "campaign"], ["day"], read_by_read=True
         ),
         counts=[
             (3, 0, 0, 0, 0, 3, 0),
@@ -151,7 +151,7 @@ MODES = [
         reads=FILES,
         columns={"_file": "string", "_line": "bigint", "amount": "int"},
         oracle=lambda bronze: oracle.whole_slices(
-            bronze, list(RECEIPTS), ["file_path", "line_number"], ["file_path"], newest_only=True
+            bronze, list(RECEIPTS), ["file_path", "line_number"], ["file_path"], read_by_read=True
         ),
         counts=[
             (3, 0, 0, 0, 0, 3, 0),

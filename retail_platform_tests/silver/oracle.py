@@ -13,6 +13,8 @@ Sequence = tuple[Any, ...]
 Chain = dict[datetime, tuple[Sequence, Row, datetime | None]]
 """Versions of a key: by their begin, sequence and row, and the end set by a read that lacked it."""
 BUFFER = timedelta(minutes=1)
+SMALLEST = 0
+"""The smallest amount that the rules of the contract let pass."""
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -28,7 +30,7 @@ def read(row: Row, columns: Iterable[str]) -> Row | None:
             return None
         if name == "modified_at" and typed[name] > row["_source_clock"] + BUFFER:
             return None
-    return typed if gone or typed["amount"] >= 0 else None
+    return typed if gone or typed["amount"] >= SMALLEST else None
 
 
 def _typed(name: str, text: Any) -> Any:
@@ -136,25 +138,27 @@ def snapshot_versions(bronze: list[Row], columns: list[str], key: list[str]) -> 
 
 
 def whole_slices(
-    bronze: list[Row], columns: list[str], key: list[str], by: list[str], *, newest_only: bool
+    bronze: list[Row], columns: list[str], key: list[str], by: list[str], *, read_by_read: bool
 ) -> list[Row]:
     """Full, restated and file tables: the newest read of a slice says which keys there are.
+
+    A read in which a key is there but broke a rule leaves what was before in force.
 
     Args:
         bronze: Bronze rows.
         columns: Contract columns.
         key: Key columns.
         by: Columns that name a slice; none: the whole table.
-        newest_only: Whether a second read within an hour replaces the first one.
+        read_by_read: Whether each read within an hour counts as one; else they count as one read.
     """
     live: dict[tuple, Row] = {}
     for _, rows in _hours(bronze):
-        slices: dict[tuple, list[Row]] = {}
+        reads: dict[tuple, list[Row]] = {}
         for row in rows:
-            slices.setdefault(_raw_key(row, by), []).append(row)
-        for name, read in slices.items():
-            newest = max(row["_extracted_at"] for row in read)
-            members = [row for row in read if not newest_only or row["_extracted_at"] == newest]
+            moment = row["_extracted_at"] if read_by_read else EARLIEST
+            reads.setdefault((moment, _raw_key(row, by)), []).append(row)
+        for moment, name in sorted(reads, key=lambda read: read[0]):
+            members = reads[moment, name]
             present = {_raw_key(row, key) for row in members}
             live = {
                 place: typed
@@ -176,7 +180,7 @@ def replaced(bronze: list[Row], columns: list[str], key: list[str]) -> list[Row]
     _, rows = _hours(bronze)[-1]
     newest = max(row["_extracted_at"] for row in rows)
     return whole_slices(
-        [row for row in rows if row["_extracted_at"] == newest], columns, key, [], newest_only=True
+        [row for row in rows if row["_extracted_at"] == newest], columns, key, [], read_by_read=True
     )
 
 

@@ -332,7 +332,7 @@ def test_upsert_of_whole_reads(catalog: Catalog, engine_address: str, history: H
         "regions",
         engine_address,
         history,
-        lambda bronze: oracle.whole_slices(bronze, list(PLAIN), ["id"], [], newest_only=False),
+        lambda bronze: oracle.whole_slices(bronze, list(PLAIN), ["id"], [], read_by_read=False),
     )
 
 
@@ -372,7 +372,7 @@ def test_restated_slices(catalog: Catalog, engine_address: str, history: History
         engine_address,
         history,
         lambda bronze: oracle.whole_slices(
-            bronze, list(SPEND), ["day", "campaign"], ["day"], newest_only=True
+            bronze, list(SPEND), ["day", "campaign"], ["day"], read_by_read=True
         ),
     )
 
@@ -387,6 +387,6 @@ def test_superseded_files(catalog: Catalog, engine_address: str, history: Histor
         engine_address,
         history,
         lambda bronze: oracle.whole_slices(
-            bronze, list(RECEIPTS), ["file_path", "line_number"], ["file_path"], newest_only=True
+            bronze, list(RECEIPTS), ["file_path", "line_number"], ["file_path"], read_by_read=True
         ),
     )
