@@ -29,6 +29,10 @@ META_FIELDS = (
 )
 REASONS = "_reasons"
 PAYLOAD = "_payload"
+RECEIVED = "_in_"
+"""Prefix of received values on their way to typed ones."""
+SOURCE_META = ("_source_clock", "_parse_error", "_file", "_line", "_raw")
+"""What only some Bronze tables have beside their own columns."""
 PLACE = "_place"
 CLEAR = "_clear_"
 """What the names of columns with clear personal values begin with."""
@@ -36,11 +40,24 @@ CLEAR = "_clear_"
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How one contract column is read from Bronze: raw text for messages, and the typed value."""
+    """How one contract column is read from Bronze.
+
+    Attributes:
+        column: The column.
+        received: SQL of the received value, over Bronze's columns; becomes the column ``name``.
+        raw: SQL of its text for messages, over ``name``.
+        value: SQL of the typed value, over ``name``.
+    """
 
     column: Property
+    received: str
     raw: str
     value: str
+
+    @property
+    def name(self) -> str:
+        """Name of the received value until it is judged."""
+        return f"{RECEIVED}{self.column.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +134,7 @@ def standardise(
 
     Returns:
         The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
-        for a good row), ``_payload`` (the row as received, as JSON, personal columns left out),
+        for a good row), ``_payload`` (a refused row as received, as JSON without personal columns),
         ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing or
         in the future and the metadata leaves such rows out), ``_dated`` (its ``_watermark`` is
         the source's clock for the same reason), ``_unreadable_values`` (how many values outside of
@@ -137,20 +154,38 @@ def standardise(
     named = _placing_columns(table)
     place = [reading for reading in readings if reading.column.name in named]
     content = [reading for reading in readings if reading.column.name not in named]
+    technical = [
+        "_hour",
+        "_extracted_at",
+        "_row_hash",
+        *[name for name in SOURCE_META if name in received.names],
+    ]
+    # Step by step and by name: an expression that is written out at each of its uses is parsed,
+    # planned and run as often, and that was most of a small load.
     typed = bronze.selectExpr(
+        *[f"{reading.received} as `{reading.name}`" for reading in readings], *technical
+    ).selectExpr(
         *[f"{reading.value} as `{reading.column.name}`" for reading in readings],
+        *[f"`{reading.name}`" for reading in readings],
+        *technical,
+    )
+    as_received = [f"`{reading.name}`" for reading in readings]
+    if "_raw" in received.names:
+        as_received.append("_raw")
+    explained = typed.selectExpr(
+        *[f"`{reading.column.name}`" for reading in readings],
         "_hour",
         "_extracted_at",
         "_row_hash",
         f"{_clock(received)} as _clock",
         f"{_parse_error(received, _unreadable(place))} as _unreadable",
         f"{_unreadable(content)} as _unreadable_content",
-        f"{_payload(readings, received, table)} as {PAYLOAD}",
         f"{_place(received)} as {PLACE}",
+        *as_received,
     )
     moment = Moment.of(table)
     gone = deleted(table)
-    judged = typed.selectExpr(
+    judged = explained.selectExpr(
         *[f"`{column.name}`" for column in table.contract.columns],
         f"{moment.watermark} as _watermark",
         "_extracted_at",
@@ -159,11 +194,16 @@ def standardise(
         f"{gone} as _deleted",
         "false as _inferred",
         f"array_compact({_reasons(table, moment, gone)}) as {REASONS}",
-        PAYLOAD,
         PLACE,
+        *as_received,
         f"{moment.excluded} as _excluded",
         f"{moment.dated} as _dated",
         "size(array_compact(_unreadable_content)) as _unreadable_values",
+    )
+    # Of refused rows only: nobody asks for it elsewhere, and it is as large as the row.
+    payload = f"case when size({REASONS}) > 0 then {_payload(readings, received, table)} end"
+    judged = judged.withColumn(PAYLOAD, f.expr(payload)).drop(
+        "_raw", *[reading.name for reading in readings]
     )
     for name, pii in table.row.pii.items():
         comparable = normalised(f"`{name}`", pii.kind)
@@ -237,20 +277,24 @@ def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
         policy = table.row.removed.of(column.name)
         text = sql_text(str(policy.default)) if isinstance(policy, RemovedDefault) else "null"
         value = f"cast({text} as {column.physicalType})"
-        return Reading(column=column, raw="cast(null as string)", value=value)
+        missing = "cast(null as string)"
+        return Reading(column=column, received=missing, raw=missing, value=value)
     name = stored[source_name.lower()]
     arrow = received.field(name).type
     quoted = f"`{name}`"
-    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
+    text = pa.types.is_string(arrow) or pa.types.is_large_string(arrow)
+    if text:
         quoted = text_of(quoted, trim=table.row.trim, null_tokens=table.row.null_tokens)
-    raw = quoted
+    own = f"`{RECEIVED}{column.name}`"
+    cased = own
     if column.name in table.row.case:
-        quoted = f"{table.row.case[column.name]}(cast({quoted} as string))"
+        cased = f"{table.row.case[column.name]}(cast({own} as string))"
     return Reading(
         column=column,
-        raw=f"cast({raw} as string)",
+        received=quoted,
+        raw=own if text else f"cast({own} as string)",
         value=read_as(
-            quoted,
+            cased,
             arrow,
             column.physicalType,
             table.connection.timezone,
@@ -261,7 +305,7 @@ def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
 
 def _unreadable(readings: Sequence[Reading]) -> str:
     reasons = [
-        f"case when {reading.raw} is not null and {reading.value} is null then "
+        f"case when `{reading.name}` is not null and `{reading.column.name}` is null then "
         f"concat({sql_text(f'{reading.column.name}: cannot read ')}, substr({reading.raw}, 1, 60), "
         f"{sql_text(f' as {reading.column.physicalType}')}) end"
         for reading in readings
