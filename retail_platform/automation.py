@@ -1,10 +1,9 @@
 """The one automation condition of Silver and Gold, and the schedule at the root."""
 
-from datetime import timedelta
-
 import dagster as dg
 
-LATE_WINDOW = timedelta(hours=72)
+from retail_platform.extract.window import LATE_WINDOW
+
 MINUTE_OF_HOUR = 5
 """Sources close an hour a little after it ends; a source that is later is waited for by retries."""
 

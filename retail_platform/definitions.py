@@ -17,6 +17,7 @@ from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.gaps import build_gap_defs
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
 from retail_platform.operations.late_window import build_late_window_defs
+from retail_platform.operations.maintenance import build_maintenance_defs
 from retail_platform.operations.quarantine import build_quarantine_defs
 from retail_platform.operations.repair import build_reprocess_blocked_job
 from retail_platform.operations.request_jobs import build_reprocess_job
@@ -100,6 +101,12 @@ def build_defs(
         build_quarantine_defs(catalog=catalog, pii_key=settings.pii_key),
         build_gap_defs(catalog=catalog, hourly=hourly, schedule_on=settings.simulator),
         build_late_window_defs(catalog=catalog, hourly=hourly, schedule_on=settings.simulator),
+        build_maintenance_defs(
+            catalog=catalog,
+            root=settings.lake_url,
+            quiet_hours=settings.quiet_hours,
+            schedule_on=settings.simulator,
+        ),
         dg.Definitions(resources=resources, executor=platform_executor),
     )
 

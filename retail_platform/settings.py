@@ -17,6 +17,7 @@ PREFIX = "RETAIL_"
 DEMO_ENVIRONMENT = "demo"
 """File in a demo's state folder: its variables as JSON; empty until its sources have started."""
 PACKAGE = Path(__file__).parent
+DAY_HOURS = 24
 
 
 class Engine(StrEnum):
@@ -40,6 +41,8 @@ class Settings:
         partitions_start: First hourly partition, aware UTC.
         pii_key: Key of the HMAC that masks personal data; None where no contract masks.
         simulator: Whether the simulator in ``home`` stands in for the sources.
+        quiet_hours: First hour of the nightly maintenance and the hour in which it begins no more
+            tables, of the day in UTC.
     """
 
     home: Path
@@ -51,6 +54,7 @@ class Settings:
     partitions_start: datetime
     pii_key: str | None
     simulator: bool
+    quiet_hours: tuple[int, int] = (1, 5)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -70,6 +74,7 @@ class Settings:
             "PARTITIONS_START": "2026-01-01T00:00+00:00",
             "PII_KEY": "",
             "SIMULATOR": "0",
+            "QUIET_HOURS": "1-5",
         }
         unknown = sorted(
             name
@@ -91,6 +96,7 @@ class Settings:
             partitions_start=_instant(value["PARTITIONS_START"]),
             pii_key=value["PII_KEY"] or None,
             simulator=_switch(value["SIMULATOR"]),
+            quiet_hours=_hours(value["QUIET_HOURS"]),
         )
 
 
@@ -106,6 +112,18 @@ def _switch(text: str) -> bool:
     if text not in ("0", "1"):
         raise PermanentFailure(f"RETAIL_SIMULATOR is {text!r}; expected 0 or 1.")
     return text == "1"
+
+
+def _hours(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and max(int(first), int(last)) < DAY_HOURS):
+        raise PermanentFailure(
+            f"RETAIL_QUIET_HOURS is {text!r}; expected two hours of the day in UTC, such as 1-5 or "
+            "22-4."
+        )
+    if int(first) == int(last):
+        raise PermanentFailure(f"RETAIL_QUIET_HOURS is {text!r}: from an hour to itself is none.")
+    return int(first), int(last)
 
 
 def _instant(text: str) -> datetime:

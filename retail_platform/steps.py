@@ -8,8 +8,11 @@ from contextlib import contextmanager
 
 import dagster as dg
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from retail_platform.failures import BlockedFailure, PermanentFailure, TransientFailure
+from retail_platform.lakehouse.maintenance import compact_after_load
+from retail_platform.metadata.upkeep import Upkeep
 
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -43,3 +46,20 @@ def preview(rows: pa.Table, hidden: frozenset[str] = frozenset()) -> dg.Markdown
         cells = ("" if row[name] is None else str(row[name])[:40] for name in names)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def compacted_after_load(
+    context: dg.AssetExecutionContext, delta: DeltaTable, *, table: str, upkeep: Upkeep
+) -> int:
+    """Compacts a table that a load has left with too many small files.
+
+    The load is done: where other commits come first again and again, the night has it.
+
+    Returns:
+        Number of files that were rewritten.
+    """
+    try:
+        return compact_after_load(delta, table=table, upkeep=upkeep)
+    except TransientFailure as failure:
+        context.log.warning(f"left for the nightly maintenance: {failure}")
+        return 0

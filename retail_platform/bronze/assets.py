@@ -12,7 +12,14 @@ from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.lakehouse.tables import fetched, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.partitions import hour_of
-from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
+from retail_platform.steps import (
+    ONE_HOUR_A_RUN,
+    PREVIEW_ROWS,
+    RETRIES,
+    compacted_after_load,
+    dagster_failures,
+    preview,
+)
 
 COLUMNS_KNOWN = "columns_known"
 WATERMARKS = "watermarks"
@@ -79,6 +86,14 @@ def build_bronze_asset(
             )
             metadata["preview"] = preview(rows, _hidden_columns(table, rows.column_names))
             metadata["delta_version"] = dg.MetadataValue.int(load.version)
+            metadata["files_compacted"] = dg.MetadataValue.int(
+                compacted_after_load(
+                    context,
+                    lakehouse.lake.delta("bronze", table.bronze),
+                    table=f"bronze.{table.bronze}",
+                    upkeep=table.row.maintenance,
+                )
+            )
         return dg.MaterializeResult(
             metadata=metadata,
             check_results=[_columns_known(load), *_watermark_results(table, load)],

@@ -14,6 +14,7 @@ COMMANDS = {
     "reprocess-blocked": "retail_platform.cli.reprocess_blocked:reprocess_blocked",
     "restore": "retail_platform.cli.restore:restore",
     "approve": "retail_platform.cli.approve:approve",
+    "maintain": "retail_platform.cli.maintain:maintain",
     "onboard": "retail_platform.cli.onboard:onboard",
     "contracts": "retail_platform.cli.contracts:contracts",
     "quarantine": "retail_platform.cli.quarantine:quarantine",

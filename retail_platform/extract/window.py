@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 HOUR = timedelta(hours=1)
+LATE_WINDOW = timedelta(hours=72)
+"""How late an hour may land and still be carried on by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

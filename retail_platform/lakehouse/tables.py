@@ -16,13 +16,14 @@ from typing import Any, Literal, cast
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Field as DeltaField
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
 from pyspark.sql.connect.session import SparkSession
 
-from retail_platform.failures import PermanentFailure
+from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.merges import Matched, Merge
 from retail_platform.lakehouse.statistics import statistics_configuration, statistics_options
 from retail_platform.metadata.types import sql_type
@@ -37,6 +38,12 @@ IN_MEMORY_BYTES = 16 * 2**20
 message to the engine ends at 128 MB."""
 DIRECT_ROWS = 100_000
 """What the source of a merge may hold to go past the engine: it is held in memory."""
+
+MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+"""Operations of commits that change no row."""
+MERGE_ATTEMPTS = 5
+LOST_RACE = ("Failed to commit transaction", "DELTA_CONCURRENT")
+"""What the engines, Sail and Spark, say when another commit came first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,15 +228,30 @@ class Lakehouse:
         merge = Merge(
             on=on, matched=matched, insert=insert, insert_when=insert_when, pruned_by=pruned_by
         )
-        if self.direct and rows is not None and rows <= DIRECT_ROWS:
-            merge.run_on(self.delta(layer, name), fetched(source))
-        else:
-            # By its place: not every table is in the session's catalog.
-            statement = merge.statement(f"delta.`{self.location(layer, name)}`", "\0")
-            statement = statement.replace("{", "{{").replace("}", "}}").replace("\0", "{rows}")
-            # The source travels with the statement, which runs at once: one round trip.
-            self.spark.sql(statement, rows=source)
-        return self._commit(layer, name, before)
+        direct = self.direct and rows is not None and rows <= DIRECT_ROWS
+        held = fetched(source) if direct else None
+        for _ in range(MERGE_ATTEMPTS):
+            try:
+                if held is not None:
+                    merge.run_on(self.delta(layer, name), held)
+                else:
+                    self._run_merge(layer, name, merge, source)
+            except (PySparkException, CommitFailedError) as error:
+                lost = isinstance(error, CommitFailedError)
+                if not lost and not any(sign in str(error) for sign in LOST_RACE):
+                    raise
+                if self._written_since(layer, name, before):
+                    raise _overtaken(layer, name) from error
+            else:
+                return self._commit(layer, name, before)
+        raise _overtaken(layer, name)
+
+    def _run_merge(self, layer: Layer, name: str, merge: Merge, source: DataFrame) -> None:
+        # By its place: not every table is in the session's catalog.
+        statement = merge.statement(f"delta.`{self.location(layer, name)}`", "\0")
+        statement = statement.replace("{", "{{").replace("}", "}}").replace("\0", "{rows}")
+        # The source travels with the statement, which runs at once: one round trip.
+        self.spark.sql(statement, rows=source)
 
     @contextmanager
     def staged(
@@ -249,16 +271,13 @@ class Lakehouse:
                 yield self._in_memory(held)
                 return
         name = uuid.uuid4().hex
-        location = f"{self._staging(restricted=restricted)}/{name}"
+        location = f"{staging_root(self.root, restricted=restricted)}/{name}"
         statistics = statistics_options(frame.schema)
         frame.write.format("delta").options(**statistics).mode("error").save(location)
         try:
             yield self.spark.read.format("delta").load(location)
         finally:
             self._remove(location)
-
-    def _staging(self, *, restricted: bool) -> str:
-        return f"{self.root}/{RESTRICTED}/{STAGING}" if restricted else f"{self.root}/{STAGING}"
 
     def _in_memory(self, rows: pa.Table) -> DataFrame:
         if rows.num_rows:
@@ -275,13 +294,7 @@ class Lakehouse:
         Returns:
             Number of tables deleted.
         """
-        oldest = time.time() - older_than.total_seconds()
-        abandoned = [
-            path
-            for restricted in (False, True)
-            for path in Path(self._staging(restricted=restricted)).glob("*")
-            if path.stat().st_mtime < oldest
-        ]
+        abandoned = abandoned_staging(self.root, older_than=older_than)
         for path in abandoned:
             shutil.rmtree(path)
         return len(abandoned)
@@ -300,10 +313,13 @@ class Lakehouse:
 
     def tables(self, layer: Layer) -> list[str]:
         """Names of the tables of a layer that exist, sorted. Local lakes only see folders."""
-        folder = Path(self.root) / layer
-        if not folder.is_dir():
-            return []
-        return sorted(p.name for p in folder.iterdir() if DeltaTable.is_deltatable(str(p)))
+        return stored_tables(self.root, layer)
+
+    def _written_since(self, layer: Layer, name: str, version: int) -> list[dict[str, Any]]:
+        """Commits after a version, newest first; those that only moved rows are no writes."""
+        table = self.delta(layer, name)
+        commits = table.history(table.version() - version) if table.version() > version else []
+        return [commit for commit in commits if commit["operation"] not in MAINTENANCE]
 
     def restore(self, layer: Layer, name: str, version: int) -> Commit:
         """Gives the table the content of an older version, as a new version.
@@ -328,11 +344,10 @@ class Lakehouse:
         return self._commit(layer, name, before)
 
     def _commit(self, layer: Layer, name: str, before: int) -> Commit:
-        table = self.delta(layer, name)
-        after = table.version()
-        if after == before:
-            return Commit(version_before=before, version=after)
-        entry = table.history(1)[0]
+        written = self._written_since(layer, name, before)
+        if not written:
+            return Commit(version_before=before, version=self.version(layer, name))
+        entry = written[0]
         metrics: Mapping[str, object] = entry.get("operationMetrics") or {}
 
         def metric(*names: str) -> int:
@@ -340,7 +355,7 @@ class Lakehouse:
 
         return Commit(
             version_before=before,
-            version=after,
+            version=entry["version"],
             inserted=metric(
                 "numTargetRowsInserted",
                 "num_target_rows_inserted",
@@ -357,6 +372,38 @@ class Lakehouse:
             DeltaTable(location).delete()
         else:
             shutil.rmtree(location)
+
+
+def _overtaken(layer: Layer, name: str) -> TransientFailure:
+    return TransientFailure(
+        f"{layer}.{name}: another process committed to the table while this load merged into it; "
+        "nothing of the merge was written, and the load is tried again. If it happens often, see "
+        "that two runs never load one table at once (`concurrency.pools` in dagster.yaml)"
+    )
+
+
+def stored_tables(root: str, layer: Layer) -> list[str]:
+    """Names of the tables of a layer that exist, sorted. Local lakes only see folders."""
+    folder = Path(root) / layer
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if DeltaTable.is_deltatable(str(p)))
+
+
+def abandoned_staging(root: str, *, older_than: timedelta) -> list[Path]:
+    """Folders of staged tables that no load can still be using; none in lakes that are remote."""
+    oldest = time.time() - older_than.total_seconds()
+    return [
+        path
+        for restricted in (False, True)
+        for path in Path(staging_root(root, restricted=restricted)).glob("*")
+        if path.stat().st_mtime < oldest
+    ]
+
+
+def staging_root(root: str, *, restricted: bool) -> str:
+    """Where staged tables live; those with clear personal values in the restricted layer."""
+    return f"{root}/{RESTRICTED}/{STAGING}" if restricted else f"{root}/{STAGING}"
 
 
 def table_location(root: str, layer: Layer, name: str) -> str:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from retail_platform.metadata.file_formats import CSV, FileFormat
+from retail_platform.metadata.upkeep import Upkeep
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DURATION = re.compile(r"(\d+)([smhd])")
@@ -354,6 +355,7 @@ class TableRow(Frozen):
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
         files: For files: how they are written; plain CSV where it is left out.
+        maintenance: How its tables are compacted and how long their older versions are kept.
         pii: Personal Silver columns and how each is protected.
         depends_on: Order and blocking between Silver tables.
         references: Foreign keys with inferred members.
@@ -377,6 +379,7 @@ class TableRow(Frozen):
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
     files: FileFormat | None = None
+    maintenance: Upkeep = Upkeep()
     pii: dict[Name, Annotated[Pii, BeforeValidator(_pii)]] = Field(default_factory=dict)
     depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
     references: tuple[Reference, ...] = ()

@@ -8,7 +8,7 @@ from retail_platform.automation import LATE_WINDOW, late_data_condition
 from retail_platform.bronze.assets import bronze_key
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
-from retail_platform.lakehouse.tables import fetched
+from retail_platform.lakehouse.tables import Layer, fetched
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.operations.blocked import DependenciesResource
@@ -19,9 +19,18 @@ from retail_platform.quality.quarantined import open_by_rule
 from retail_platform.quality.verdicts import OPEN_QUARANTINED, HeldBack, Verdict, open_quarantined
 from retail_platform.silver.load import SilverLoad, SilverLoader
 from retail_platform.silver.upsert import purge_tombstones
-from retail_platform.steps import ONE_HOUR_A_RUN, PREVIEW_ROWS, RETRIES, dagster_failures, preview
+from retail_platform.steps import (
+    ONE_HOUR_A_RUN,
+    PREVIEW_ROWS,
+    RETRIES,
+    compacted_after_load,
+    dagster_failures,
+    preview,
+)
 
 SOFT_PARENTS = "soft_parents"
+
+LOADED_LAYERS: tuple[Layer, ...] = ("silver", "quarantine")
 
 
 def silver_key(entity: str) -> dg.AssetKey:
@@ -101,6 +110,15 @@ def build_silver_asset(
             yield _check_result(verdict, key)
         if table.soft_parents:
             yield _soft_parents_result(table, key, troubles)
+        compacted = sum(
+            compacted_after_load(
+                context,
+                lakehouse.lake.delta(layer, table.entity),
+                table=f"{layer}.{table.entity}",
+                upkeep=table.row.maintenance,
+            )
+            for layer in LOADED_LAYERS
+        )
         open_rows, by_rule = open_by_rule(lakehouse.lake_url, table.entity, control.decisions)
         yield _check_result(open_quarantined(table, by_rule, open_rows), key)
         rows = fetched(lakehouse.lake.read("silver", table.entity).limit(PREVIEW_ROWS))
@@ -116,6 +134,7 @@ def build_silver_asset(
                 "open_quarantined": open_rows,
                 "quarantined_by_reason": _reasons_table(load, by_rule),
                 "delta_version": load.version,
+                "files_compacted": compacted,
                 "preview": preview(rows),
             },
         )

@@ -100,12 +100,14 @@ def test_one_job_per_source_one_for_all_and_the_schedule_is_on(
     """The demo's schedule runs without a switch; the reconciliation has a job of its own."""
     repository = definitions.get_repository_def()
     names = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert names == {f"{source}_hourly" for source in TABLES} | JOBS
+    maintained = {f"{source}_maintenance" for source in [*TABLES, "gold"]}
+    assert names == {f"{source}_hourly" for source in TABLES} | maintained | JOBS
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
     assert {name: schedule.cron_schedule for name, schedule in schedules.items()} == {
         "fill_gaps": "25 * * * *",
         "hourly": "5 * * * *",
         "late_window": "40 2 * * *",
+        **{f"nightly_{name}": "30 1 * * *" for name in maintained},
     }
     for schedule in schedules.values():
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
