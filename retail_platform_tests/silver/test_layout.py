@@ -1,13 +1,10 @@
-"""Partitions and clustering by metadata: keys that move, files that are sorted, and mistakes."""
+"""Partitions by metadata: keys that move between them, and layouts that are refused."""
 
-import itertools
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from retail_platform.failures import PermanentFailure
-from retail_platform.lakehouse.clustering import cluster
 from retail_platform.metadata.loader import Catalog, load_catalog
 from retail_platform.silver.standardise import silver_schema
 from retail_platform_tests.platform.box import Box, Row
@@ -63,29 +60,6 @@ def test_a_key_moves_between_partitions(new_box: Opener, tmp_path: Path, direct:
     assert found == {1: "south", 2: "south", 3: "north", 4: None, 5: "west"}
     assert box.lake.delta("silver", "members").metadata().partition_columns == ["region"]
     assert box.lake.spark.table("silver.members").where("region = 'south'").count() == 2
-
-
-def test_clustering_sorts_rows_into_files_and_changes_none(new_box: Opener, tmp_path: Path) -> None:
-    """Afterwards the key ranges of the files do not overlap, and the rows are the same."""
-    catalog = layout(tmp_path / "catalog", cluster_by=["id"])
-    box = new_box(catalog)
-    for number in range(4):
-        keys = range(number, 4_000, 4)
-        load(box, number, rows_at(number, {str(key): f"region {key}" for key in keys}))
-    before = box.live("members")
-    rewritten = cluster(
-        box.lake,
-        "silver",
-        "members",
-        catalog.by_entity["members"].row.silver.cluster_by,
-        file_bytes=40_000,
-    )
-    assert rewritten >= 1
-    files = pa.table(box.lake.delta("silver", "members").get_add_actions(flatten=True))
-    ranges = sorted((row["min.id"], row["max.id"]) for row in files.to_pylist())
-    assert len(ranges) > 1
-    assert all(high < low for (_, high), (low, _) in itertools.pairwise(ranges))
-    assert box.live("members") == before
 
 
 def test_other_partitions_than_the_stored_ones_are_refused(new_box: Opener, tmp_path: Path) -> None:
