@@ -36,6 +36,7 @@ def test_a_null_key_is_quarantined_and_never_merged(box: Box, source: Database) 
     assert {verdict.check: verdict.passed for verdict in load.verdicts} == {
         "row_rules": False,
         "quarantined_share": True,
+        "columns": True,
     }
 
 
