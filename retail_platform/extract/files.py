@@ -141,7 +141,8 @@ class FileSource:
         stamps = {p: self._stamps.pop(p, None) or self._present_stamp(p) for p in paths}
         found = {path: self._columns_of(path) for path in paths}
         fields: dict[str, pa.Field] = {}
-        if not isinstance(self._form, ParquetFormat):
+        unreadable = bool(found) and not any(found.values())
+        if unreadable or not isinstance(self._form, ParquetFormat):
             fields = {name: pa.field(name, pa.string()) for name in self._columns}
         for columns in found.values():
             for field in columns or ():

@@ -172,7 +172,7 @@ class SilverLoader:
                 live_read=self._keys(batch) if whole else 0,
                 history=self._history(hour) if whole else timedelta(0),
             )
-            verdicts.append(columns_verdict(self.table, received))
+            verdicts.append(columns_verdict(self.table, received if facts.rows else None))
             if self.table.row.drift.types == "discard_value":
                 verdicts.append(types_verdict(self._unreadable_values(batch)))
             if self.table.row.file_format.incomplete == "hold":

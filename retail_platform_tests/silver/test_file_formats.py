@@ -360,6 +360,21 @@ def test_an_empty_file_is_no_row_and_no_failure(new_drops: NewDrops, files: dict
     assert drops.rows() == []
 
 
+@pytest.mark.parametrize("files", [CSV, {"format": "jsonl"}, {"format": "parquet"}])
+def test_a_table_may_begin_with_an_hour_without_files(new_drops: NewDrops, files: dict) -> None:
+    """What columns there are is not known yet, and nothing is held for that."""
+    drops = new_drops(files, columns={"_file": "file_path", "_line": "line_number"})
+    drops.mark()
+    assert drops.load().counts.read == 0
+    if files["format"] == "parquet":
+        columns = {"no": pa.array([7]), "article": pa.array(["a"]), "price": pa.array([1.5])}
+        parquet(drops.path(1), **columns)
+        drops.mark(1)
+        drops.load(1)
+        assert drops.rows() == [(7, "a", "1.5000")]
+        assert drops.box.lake.schema("bronze", "drops__receipts").field("no").type == pa.int64()
+
+
 def test_an_empty_parquet_file_is_refused(new_drops: NewDrops) -> None:
     """Even without rows it has a footer: zero bytes are a delivery that failed."""
     drops = new_drops(
