@@ -9,9 +9,25 @@ honours the property. The macro `spark__tblproperties_clause` does the same for 
 import pyarrow as pa
 from pyspark.sql.types import DecimalType, StructType
 
+from retail_platform.metadata.types import sql_type
+
 STATISTICS_COLUMNS = "delta.dataSkippingStatsColumns"
 EXACT_DIGITS = 15
 """Significant decimal digits that a double always keeps."""
+ORDERED = (
+    "tinyint",
+    "smallint",
+    "int",
+    "bigint",
+    "float",
+    "double",
+    "date",
+    "timestamp",
+    "timestamp_ntz",
+    "string",
+)
+"""Spark's names of the types, beside decimals, of which Spark's Delta keeps minimum and maximum;
+naming a column of another type, such as a truth value, is an error there."""
 
 
 def statistics_configuration(schema: pa.Schema) -> dict[str, str]:
@@ -21,7 +37,11 @@ def statistics_configuration(schema: pa.Schema) -> dict[str, str]:
         schema: The table's Arrow schema.
     """
     return _configuration(
-        schema.names,
+        [
+            field.name
+            for field in schema
+            if pa.types.is_decimal(field.type) or sql_type(field.type) in ORDERED
+        ],
         {field.name: field.type.precision for field in schema if pa.types.is_decimal(field.type)},
     )
 
@@ -33,7 +53,8 @@ def statistics_options(schema: StructType) -> dict[str, str]:
         for field in schema.fields
         if isinstance(field.dataType, DecimalType)
     }
-    return _configuration(schema.fieldNames(), decimals)
+    names = [field.name for field in schema.fields if field.dataType.simpleString() in ORDERED]
+    return _configuration([*names, *decimals], decimals)
 
 
 def _configuration(names: list[str], decimals: dict[str, int]) -> dict[str, str]:

@@ -147,5 +147,11 @@ def test_the_asset_declares_the_checks_of_its_contract(new_box: Opener, tmp_path
     rule = {"metric": "nullValues", "mustBeLessThan": 5, "unit": "percent", "severity": "warning"}
     box = open_with(new_box, tmp_path, {"city": [rule], None: []})
     checks = asset_checks(box.catalog.by_entity["things"])
-    assert list(checks) == ["row_rules", "quarantined_share", "completeness", "uniqueness"]
+    assert list(checks) == [
+        "row_rules",
+        "quarantined_share",
+        "columns",
+        "completeness",
+        "uniqueness",
+    ]
     assert "city: nullValues less than 5 % (warns)" in checks["completeness"]

@@ -157,7 +157,10 @@ def test_an_approval_is_spent_only_by_a_load_that_succeeds(box: Box) -> None:
     ("change", "found"),
     [
         ({"asset": "silver/shelves"}, "no such Silver table. Tables: silver/contacts, silver/reg"),
-        ({"rule": "row_rules"}, "no rule 'row_rules'.*Rules: quarantined_share, row_count"),
+        (
+            {"rule": "row_rules"},
+            "no rule 'row_rules'.*Rules: quarantined_share, columns, row_count",
+        ),
         ({"reason": " "}, "needs a reason and a person"),
         ({"person": ""}, "needs a reason and a person"),
     ],
