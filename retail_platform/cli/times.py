@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from retail_platform.metadata.models import DURATION, duration_of
+from retail_platform.metadata.values import DURATION, duration_of
 from retail_platform.partitions import PARTITION_FORMAT
 
 

@@ -19,7 +19,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import Contract
 from retail_platform.metadata.contract_change import Change, Level
 from retail_platform.metadata.contract_changes import compare, required_level
-from retail_platform.metadata.models import Duration, Frozen
+from retail_platform.metadata.values import Duration, Frozen
 from retail_platform.metadata.yaml_files import read_model
 
 LAYER = "silver"

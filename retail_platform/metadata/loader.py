@@ -11,8 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.column_policies import RemovedDefault
+from retail_platform.metadata.connections import Connection
 from retail_platform.metadata.contract import Contract
-from retail_platform.metadata.models import Connection, Dependency, RemovedDefault, Source, TableRow
+from retail_platform.metadata.models import Dependency, Source, TableRow
 from retail_platform.metadata.yaml_files import Place, line_of, read_model
 
 PARTITION_TYPES = ("string", "int", "bigint", "date", "boolean")

@@ -4,176 +4,27 @@ Only shapes and their own validity live here. Reading files and checking rows ag
 and against contracts belongs in ``loader``.
 """
 
-import re
 from datetime import timedelta
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from retail_platform.metadata.column_policies import (
+    Pii,
+    Removed,
+    SchemaModes,
+    SoftDelete,
+    pii_from,
+    removed_from,
+)
+from retail_platform.metadata.connections import Connection
 from retail_platform.metadata.file_formats import CSV, FileFormat
 from retail_platform.metadata.upkeep import Upkeep
+from retail_platform.metadata.values import Duration, Frozen, Name
+from retail_platform.metadata.watermark import Watermark
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
-DURATION = re.compile(r"(\d+)([smhd])")
 PARENT_WAIT = timedelta(minutes=15)
 """How long a running parent is waited for where metadata does not say otherwise."""
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def _name(text: str) -> str:
-    if not NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is not a name: lower-case letters, digits and underscores")
-    return text
-
-
-def duration_of(text: str) -> timedelta:
-    """The duration that a text such as ``30s``, ``5m``, ``3h`` or ``2d`` says.
-
-    Raises:
-        ValueError: it is no such text.
-    """
-    match = DURATION.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 3h or 2d")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
-
-
-def _duration(value: object) -> object:
-    return value if isinstance(value, timedelta) else duration_of(str(value))
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{text!r} is not an IANA time zone such as Europe/London") from error
-    return text
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Zone = Annotated[str, AfterValidator(_zone)]
-OutOfOrder = Literal["flag", "exclude", "default"]
-"""What becomes of a row whose watermark cannot order it."""
-
-
-class Frozen(BaseModel):
-    """Base of every metadata model: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FromEnvironment(Frozen):
-    """A value that the environment holds, named here so that no secret enters the catalog."""
-
-    env: str
-
-
-class SqlConnection(Frozen):
-    """A SQL database.
-
-    Attributes:
-        url: SQLAlchemy URL.
-        timezone: IANA zone of the naive timestamps that it stores.
-        clock_query: Query that returns the source's present; None asks for CURRENT_TIMESTAMP.
-    """
-
-    kind: Literal["sql"]
-    url: FromEnvironment
-    timezone: Zone
-    clock_query: str | None = None
-
-
-class FilesConnection(Frozen):
-    """A landing folder.
-
-    Attributes:
-        root: Folder that the tables' patterns are relative to.
-        timezone: IANA zone of the hour in file names and of naive timestamps in the files.
-    """
-
-    kind: Literal["files"]
-    root: FromEnvironment
-    timezone: Zone
-
-
-class FacebookAdsConnection(Frozen):
-    """The insights edge of the Facebook Marketing API, for one ad account."""
-
-    kind: Literal["facebook_ads"]
-    url: FromEnvironment
-    token: FromEnvironment
-    account: FromEnvironment
-    timezone: Zone
-
-
-class GoogleAdsConnection(Frozen):
-    """The search method of the Google Ads API, for one customer."""
-
-    kind: Literal["google_ads"]
-    url: FromEnvironment
-    token: FromEnvironment
-    developer_token: FromEnvironment
-    customer: FromEnvironment
-    timezone: Zone
-
-
-Connection = Annotated[
-    SqlConnection | FilesConnection | FacebookAdsConnection | GoogleAdsConnection,
-    Field(discriminator="kind"),
-]
-
-
-class Gap(Frozen):
-    """What becomes of hours that no run has loaded.
-
-    Attributes:
-        mode: ``chunk`` loads them one by one, the newest first, some with each run of the job
-            ``fill_gaps``, while current hours go on; ``full`` reads all of their rows into the
-            hour that is loaded next.
-        hours: How many a run of the job loads of the table.
-    """
-
-    mode: Literal["chunk", "full"] = "chunk"
-    hours: int = Field(default=24, ge=1)
-
-
-class Watermark(Frozen):
-    """The column that says when a row last changed.
-
-    Attributes:
-        column: Silver name of the column.
-        buffer: How far before the hour a window reaches back, for rows committed out of order.
-        null: What becomes of rows without a watermark: ``flag`` quarantines, ``exclude`` leaves
-            them in Bronze only, ``default`` dates them by the source's clock when their content
-            was first read.
-        future: The same for rows whose watermark lies beyond the source's clock and buffer.
-        max_lag: How far the source's greatest watermark of the loaded hours may lie beyond the
-            greatest that is stored: more means that rows came after their hour was read. None
-            allows any lag; the nightly re-read of the late window finds such rows.
-        on_lag: Whether more ``warn``s by a check or asks for a ``full`` reload by itself.
-        gap: What becomes of hours that no run has loaded.
-    """
-
-    column: Name
-    buffer: Duration = timedelta(minutes=1)
-    null: OutOfOrder = "flag"
-    future: OutOfOrder = "flag"
-    max_lag: Duration | None = None
-    on_lag: Literal["warn", "full"] = "warn"
-    gap: Gap = Gap()
-
-    @model_validator(mode="after")
-    def _full_needs_a_limit(self) -> "Watermark":
-        if self.on_lag == "full" and self.max_lag is None:
-            raise ValueError("on_lag: full needs max_lag, such as 3h: beyond which lag?")
-        return self
-
-    @property
-    def dates_rows(self) -> bool:
-        """Whether some rows are dated by the clock in place of their watermark."""
-        return "default" in (self.null, self.future)
 
 
 class Reference(Frozen):
@@ -186,99 +37,6 @@ class Reference(Frozen):
 
     column: Name
     entity: Name
-
-
-class RemovedDefault(Frozen):
-    """The value of a column that the source no longer has."""
-
-    default: str | int | float | bool
-
-
-class Removed(Frozen):
-    """What stands in for a column of the contract that the source no longer has.
-
-    Attributes:
-        policy: ``keep``: the last known value of the row's key; ``drop``: NULL.
-        columns: The same by Silver column, or ``{default: value}``.
-    """
-
-    policy: Literal["keep", "drop"] = "keep"
-    columns: dict[Name, Literal["keep", "drop"] | RemovedDefault] = Field(default_factory=dict)
-
-    def of(self, column: str) -> Literal["keep", "drop"] | RemovedDefault:
-        """The policy of one column."""
-        return self.columns.get(column, self.policy)
-
-    def said(self, column: str) -> str:
-        """What happens to one column, for people."""
-        policy = self.of(column)
-        if isinstance(policy, RemovedDefault):
-            return f"{column} (is {policy.default!r})"
-        return f"{column} (keeps its last value)" if policy == "keep" else f"{column} (is NULL)"
-
-
-def _removed(value: object) -> object:
-    return {"policy": value} if isinstance(value, str) else value
-
-
-class SchemaModes(Frozen):
-    """What a change of the source's schema does.
-
-    Attributes:
-        columns: A new column: ``evolve`` keeps it in Bronze and warns, ``freeze`` holds the hour,
-            ``discard_value`` keeps it in Bronze and says nothing.
-        types: A value that cannot be read as the contract's type: ``freeze`` and ``discard_row``
-            quarantine its row, ``discard_value`` makes it NULL, counted by a warning. Types do not
-            evolve: another type is another contract, and the table is rewritten for it.
-    """
-
-    columns: Literal["evolve", "freeze", "discard_value"] = "evolve"
-    types: Literal["freeze", "discard_row", "discard_value"] = "freeze"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _types_do_not_evolve(cls, value: object) -> object:
-        if isinstance(value, dict) and value.get("types") == "evolve":
-            raise ValueError(
-                "types: evolve would change the table's type under its readers; write the new type "
-                "into the contract, or use freeze, discard_row or discard_value"
-            )
-        return value
-
-
-def _text(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool | int) else value
-
-
-class SoftDelete(Frozen):
-    """How the source marks a row as deleted; such a row becomes a tombstone with its sequence.
-
-    Attributes:
-        column: Silver name of the column that says so.
-        values: Its values that mean deleted, compared as text without case; none: any value does,
-            as in a column ``deleted_at``.
-    """
-
-    column: Name
-    values: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
-
-
-class Pii(Frozen):
-    """How a personal text column is protected; ``hash`` alone is short for ``{method: hash}``.
-
-    Attributes:
-        method: ``hash`` masks it in Silver by an HMAC over its normal form.
-        kind: What it is, which says its normal form: e-mail address, telephone number, any text.
-        keep_clear: Whether the normal form is kept in clear in the restricted ``<entity>__pii``.
-    """
-
-    method: Literal["hash"]
-    kind: Literal["email", "phone", "text"] = "text"
-    keep_clear: bool = False
-
-
-def _pii(value: object) -> object:
-    return {"method": value} if isinstance(value, str) else value
 
 
 class SilverTarget(Frozen):
@@ -374,13 +132,13 @@ class TableRow(Frozen):
     null_tokens: tuple[str, ...] = ()
     trim: bool = True
     case: dict[Name, Literal["lower", "upper"]] = Field(default_factory=dict)
-    removed: Annotated[Removed, BeforeValidator(_removed)] = Removed()
+    removed: Annotated[Removed, BeforeValidator(removed_from)] = Removed()
     drift: SchemaModes = Field(default=SchemaModes(), alias="schema")
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
     files: FileFormat | None = None
     maintenance: Upkeep = Upkeep()
-    pii: dict[Name, Annotated[Pii, BeforeValidator(_pii)]] = Field(default_factory=dict)
+    pii: dict[Name, Annotated[Pii, BeforeValidator(pii_from)]] = Field(default_factory=dict)
     depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
     references: tuple[Reference, ...] = ()
     description: str = ""

@@ -14,8 +14,8 @@ from typing import Literal, Protocol
 import yaml
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.connections import Connection, FilesConnection, SqlConnection
 from retail_platform.metadata.loader import Catalog, Table, load_catalog
-from retail_platform.metadata.models import Connection, FilesConnection, SqlConnection
 from retail_platform.metadata.onboarding_change import Change, Onboarding, Outcome, prove
 from retail_platform.metadata.onboarding_files import describe_files
 from retail_platform.metadata.onboarding_proposal import Column, Proposal, propose

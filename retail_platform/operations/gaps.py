@@ -12,7 +12,7 @@ import dagster as dg
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.control.resource import ControlResource
 from retail_platform.metadata.loader import Catalog, Table
-from retail_platform.metadata.models import Gap
+from retail_platform.metadata.watermark import Gap
 from retail_platform.operations.request_jobs import HourlyJob, report_in_step
 from retail_platform.operations.requests import (
     INTERRUPTED,

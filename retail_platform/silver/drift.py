@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
+from retail_platform.metadata.column_policies import RemovedDefault
 from retail_platform.metadata.loader import Table
-from retail_platform.metadata.models import RemovedDefault
 from retail_platform.quality.verdicts import COLUMNS, TYPES, Verdict
 
 

@@ -12,9 +12,9 @@ from pyspark.sql.connect import functions as f
 from pyspark.sql.connect.window import Window
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.column_policies import RemovedDefault
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Table
-from retail_platform.metadata.models import RemovedDefault
 from retail_platform.silver.casting import masked, read_as, sql_text, text_of
 from retail_platform.silver.masking import normalised
 

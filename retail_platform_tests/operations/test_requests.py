@@ -15,7 +15,7 @@ from retail_platform.control.requests import REQUEST_TAG, RequestKind, Requests
 from retail_platform.control.resource import ControlResource
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Catalog, load_catalog
-from retail_platform.metadata.models import Gap
+from retail_platform.metadata.watermark import Gap
 from retail_platform.operations.gaps import fill_gaps
 from retail_platform.operations.late_window import reread_late_window
 from retail_platform.operations.request_jobs import build_reprocess_job
