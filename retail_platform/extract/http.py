@@ -9,15 +9,61 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import Any, Protocol, Self
+from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from retail_platform.control.redaction import redact
+from retail_platform.extract.json_text import parsed_json
 from retail_platform.failures import PermanentFailure, TransientFailure
 
-_RETRIED = frozenset({429, 500, 502, 503, 504})
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_UNAUTHORISED = 401
 _CLOCK_HEADER = "X-Source-Clock"
+_BLOCK_BYTES = 1 << 16
+_WHOLE = range(200, 300)
+
+
+class RequestRefused(PermanentFailure):
+    """The API refused a request.
+
+    Attributes:
+        status: HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the status beside the message."""
+        super().__init__(message)
+        self.status = status
+
+
+class Authorization(Protocol):
+    """Says who asks, where that changes in time; a fixed token is a header of the API."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that no message may show, those of tokens that have expired among them."""
+        ...
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the next request.
+
+        Raises:
+            TransientFailure: there is no token to be had now.
+            PermanentFailure: no token is given to these credentials.
+        """
+        ...
+
+    def refused(self) -> bool:
+        """Told that the API refused these headers: whether asking again may help.
+
+        Raises:
+            TransientFailure: there is no token to be had now.
+            PermanentFailure: no token is given to these credentials.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +76,7 @@ class Patience:
         longest_wait: Seconds beyond which a wait is left to a later run.
         connect_timeout: Seconds to connect.
         read_timeout: Seconds between two bytes of an answer.
+        answer_timeout: Seconds for a whole answer, for servers that send it drop by drop.
     """
 
     attempts: int = 5
@@ -37,6 +84,7 @@ class Patience:
     longest_wait: float = 60.0
     connect_timeout: float = 5.0
     read_timeout: float = 60.0
+    answer_timeout: float = 300.0
 
     def wait(self, attempt: int) -> float:
         """Seconds to wait after an attempt (from 1) whose answer names no time."""
@@ -49,12 +97,14 @@ class Answer:
     """A JSON answer and the source's present when it was given.
 
     Attributes:
-        body: The parsed answer; numbers are text exactly as they stood.
+        body: The parsed answer; numbers are `JsonNumber`, text exactly as they stood.
         clock: Aware UTC.
+        following: URL that the answer's Link header names as the next page.
     """
 
     body: dict[str, Any]
     clock: datetime
+    following: str | None = None
 
 
 def _never(_status: int, _body: Mapping[str, Any]) -> bool:
@@ -73,6 +123,7 @@ class JsonApi:
         patience: How long to try.
         busy: Tells from status and body whether an error that is not retried by its status means
             no more than "later", such as a rate limit sent as 400.
+        authorization: Tokens that expire; None where `headers` say who asks.
     """
 
     base_url: str
@@ -81,6 +132,7 @@ class JsonApi:
     secrets: tuple[str, ...] = ()
     patience: Patience = field(default_factory=Patience)
     busy: Callable[[int, Mapping[str, Any]], bool] = _never
+    authorization: Authorization | None = None
     _session: requests.Session = field(init=False, repr=False, default_factory=requests.Session)
 
     def __post_init__(self) -> None:
@@ -106,16 +158,27 @@ class JsonApi:
         *,
         parameters: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask until there is a whole answer, the API refuses, or patience ends.
 
+        Args:
+            method: HTTP method.
+            path: Below the base URL, or a whole URL of the same server.
+            parameters: Of the query.
+            body: Sent as JSON.
+            form: Sent as a form.
+
         Raises:
             TransientFailure: No whole answer within the attempts, or the API asks to wait longer.
-            PermanentFailure: The API refused the request; the message is the API's own.
+            RequestRefused: The API refused the request; the message is the API's own.
+            PermanentFailure: The request cannot be sent, or the URL is of another server, which
+                must not be told who asks.
         """
+        request = _Request(method, path, parameters, body, form)
         for attempt in range(1, self.patience.attempts + 1):
             try:
-                return self._attempt(method, path, parameters, body)
+                return self._attempt(request)
             except _TryAgain as again:
                 wait = self.patience.wait(attempt) if again.wait is None else again.wait
                 if attempt == self.patience.attempts or wait > self.patience.longest_wait:
@@ -127,53 +190,125 @@ class JsonApi:
             time.sleep(wait)
         raise AssertionError("attempts must be at least 1")
 
-    def _attempt(
-        self,
-        method: str,
-        path: str,
-        parameters: Mapping[str, str] | None,
-        body: Mapping[str, Any] | None,
-    ) -> Answer:
-        try:
-            response = self._session.request(
-                method,
-                f"{self.base_url.rstrip('/')}/{path.lstrip('/')}",
-                params=parameters,
-                json=body,
-                timeout=(self.patience.connect_timeout, self.patience.read_timeout),
+    def url(self, path: str) -> str:
+        """The URL of a path below the base URL; a whole URL stays as it is.
+
+        Raises:
+            PermanentFailure: It is of another server, which must not be told who asks.
+        """
+        base = self.base_url.rstrip("/")
+        if "://" not in path:
+            return f"{base}/{path.lstrip('/')}" if path else base
+        if _server(path) != _server(base):
+            raise PermanentFailure(
+                f"source {self.name}: the API sent us to {_server(path)}, which is not its own "
+                f"server {_server(base)}; such a URL is not followed, it would be told the token. "
+                "Check the source's URL"
             )
+        return path
+
+    def _attempt(self, request: "_Request") -> Answer:
+        response, content = self._exchange(request)
+        if (
+            response.status_code == _UNAUTHORISED
+            and self.authorization is not None
+            and self.authorization.refused()
+        ):
+            response, content = self._exchange(request)
+        return self._judged(response, content, str(request))
+
+    def _exchange(self, request: "_Request") -> tuple[requests.Response, bytes]:
+        """One request with its whole answer."""
+        url = self.url(request.path)
+        headers = self.authorization.headers() if self.authorization else {}
+        deadline = time.monotonic() + self.patience.answer_timeout
+        try:
+            with self._session.request(
+                request.method,
+                url,
+                params=request.parameters,
+                json=request.body,
+                data=request.form,
+                headers=headers,
+                timeout=(self.patience.connect_timeout, self.patience.read_timeout),
+                stream=True,
+                # Another server must not be told who asks.
+                allow_redirects=False,
+                # Without it a .netrc would replace the token.
+                auth=_as_it_is,
+            ) as response:
+                return response, self._content(response, deadline)
         except (requests.ConnectionError, requests.Timeout) as error:
             raise _TryAgain(f"no answer ({self._clean(str(error))})") from error
-        except requests.exceptions.ChunkedEncodingError as error:
+        except HTTPError as error:
             raise _TryAgain("the answer broke off") from error
         except requests.RequestException as error:
             raise PermanentFailure(
-                f"source {self.name}, {method} {path}: the request cannot be sent "
+                f"source {self.name}, {request}: the request cannot be sent "
                 f"({self._clean(str(error))}); check the source's URL"
             ) from error
-        return self._judged(response, f"{method} {path}")
 
-    def _judged(self, response: requests.Response, request: str) -> Answer:
+    def _content(self, response: requests.Response, deadline: float) -> bytes:
+        parts = []
+        # As it arrives: waiting for a whole block would not see the time pass.
+        while part := response.raw.read1(_BLOCK_BYTES, decode_content=True):
+            parts.append(part)
+            if time.monotonic() > deadline:
+                raise _TryAgain(f"no whole answer in {self.patience.answer_timeout:.0f} s")
+        return b"".join(parts)
+
+    def _judged(self, response: requests.Response, text: bytes, request: str) -> Answer:
+        status = response.status_code
+        whole = status in _WHOLE
         try:
-            content = response.json(parse_float=str, parse_int=str)
-        except requests.JSONDecodeError as error:
-            if response.ok:
+            content = parsed_json(text)
+        except ValueError as error:
+            if whole:
                 raise _TryAgain("the answer is no whole JSON (half a page)") from error
             content = {}
         content = content if isinstance(content, dict) else {"data": content}
-        status = response.status_code
-        if response.ok:
-            return Answer(content, _clock(response))
+        if whole:
+            link = response.links.get("next", {}).get("url")
+            following = urljoin(response.url, link) if link else None
+            return Answer(content, _clock(response), following)
         found = f"status {status}: {self._clean(_message(content) or response.reason)}"
         if status in _RETRIED or self.busy(status, content):
             raise _TryAgain(found, _retry_after(response))
-        raise PermanentFailure(
+        if response.is_redirect:
+            moved = _server(urljoin(response.url, response.headers["Location"]))
+            found = f"{found}, to {moved}, which is not followed"
+        raise RequestRefused(
             f"source {self.name}, {request}: {found}; check the token, the account and its rights "
-            "in the source's settings"
+            "in the source's settings",
+            status,
         )
 
     def _clean(self, text: str) -> str:
-        return redact(text, *self.secrets)
+        dynamic = self.authorization.secrets if self.authorization else ()
+        return redact(text, *self.secrets, *dynamic)
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    parameters: Mapping[str, str] | None
+    body: Mapping[str, Any] | None
+    form: Mapping[str, str] | None
+
+    def __str__(self) -> str:
+        # A URL that the API gave may carry more than a path.
+        return f"{self.method} {urlsplit(self.path).path or '/'}"
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _server(url: str) -> str:
+    """Scheme and server of a URL, as people know it: without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
 
 class _TryAgain(Exception):
@@ -189,7 +324,8 @@ def _message(content: Mapping[str, Any]) -> str | None:
     error = content.get("error")
     if isinstance(error, Mapping):
         return str(error.get("message") or error.get("status") or "") or None
-    return str(error) if error else None
+    told = content.get("error_description") or content.get("message") or content.get("detail")
+    return ": ".join(str(part) for part in (error, told) if part) or None
 
 
 def _retry_after(response: requests.Response) -> float | None:
