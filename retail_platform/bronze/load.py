@@ -3,37 +3,25 @@
 A re-run adds what its hour does not hold yet and leaves the rest as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
-from retail_platform.bronze.transforms import (
-    aligned,
-    bronze_schema,
-    row_hashes,
-    stored_names,
-    unknown_columns,
-    with_meta,
-    without_stored,
-)
-from retail_platform.bronze.watermarks import (
-    WatermarkState,
-    greatest_watermark,
-    later,
-    watermark_state,
-)
+from retail_platform.bronze.received import CountedStream, in_stored_case, in_stored_types
+from retail_platform.bronze.transforms import bronze_schema, row_hashes, unknown_columns
+from retail_platform.bronze.watermarks import WatermarkState
+from retail_platform.bronze.windows import watermarks_of, window_of
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
-from retail_platform.extract.fitting import fit_batch
-from retail_platform.extract.reader import SourceReader, WatermarkReader
+from retail_platform.extract.reader import SourceReader
 from retail_platform.extract.window import HOUR, Window
-from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.failures import TransientFailure
 from retail_platform.lakehouse.tables import Lakehouse, fetched, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import schema_json
@@ -105,7 +93,7 @@ class BronzeLoader:
             PermanentFailure: the source is not what the metadata says.
         """
         loaded = hour in self.ledger.succeeded_hours(self.asset)
-        window = self._window(hour, loaded=loaded)
+        window = window_of(self.table, hour, self.ledger, self.request, loaded=loaded)
         load_id = self.ledger.start(
             asset=self.asset,
             layer="bronze",
@@ -123,52 +111,13 @@ class BronzeLoader:
             if self.table.row.load in READ_AS_OF_NOW and not latest:
                 return self._passed(load_id, loaded)
             window = replace(window, latest=latest and window.whole)
-            state = self._watermarks(window, clock)
+            state = watermarks_of(self.table, window, clock, self.ledger, self.reader, self.request)
             if state is None:
                 return self._read(load_id, window, clock)
             return self._read_after(state, load_id, window, clock)
         except BaseException as error:
             self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
             raise
-
-    def _window(self, hour: datetime, *, loaded: bool) -> Window:
-        watermark = self.table.row.watermark
-        initial = self.table.row.load == "incremental" and not self.ledger.has_succeeded(self.asset)
-        window = Window.of_hour(
-            hour, buffer=watermark.buffer if watermark else timedelta(0), initial=initial
-        )
-        request = self.request
-        if request is None:
-            return window
-        if request.kind is RequestKind.FULL_RELOAD:
-            return replace(window, start=None)
-        # An hour that was never loaded is read whole: a part of it would pass for all of it.
-        if request.kind is RequestKind.OVERRIDE and loaded:
-            assert request.range_start is not None, "an override has its range"
-            assert request.range_end is not None, "an override has its range"
-            return replace(
-                window,
-                start=max(request.range_start, hour),
-                end=min(request.range_end, hour + HOUR),
-            )
-        return window
-
-    def _watermarks(self, window: Window, clock: datetime) -> WatermarkState | None:
-        """How the watermarks stand; asked once an hour, by the load of the latest one."""
-        if self.table.row.load != "incremental" or window.initial or not window.latest:
-            return None
-        before = [h for h in self.ledger.succeeded_hours(self.asset) if h < window.hour]
-        if self.request is not None or not before or not isinstance(self.reader, WatermarkReader):
-            return None
-        last = before[-1]
-        of_loaded, present = self.reader.greatest(self.table, [last + HOUR, clock])
-        return watermark_state(
-            hour=window.hour,
-            last_loaded=last,
-            stored=self.ledger.max_watermark(self.asset),
-            source_of_loaded=of_loaded,
-            source=present,
-        )
 
     def _read_after(
         self, state: WatermarkState, load_id: int, window: Window, clock: datetime
@@ -228,7 +177,7 @@ class BronzeLoader:
     def _read(
         self, load_id: int, window: Window, clock: datetime, facts: LoadFacts | None = None
     ) -> BronzeLoad:
-        received = self._in_stored_types(self._in_stored_case(self.reader.read(self.table, window)))
+        received = self._received(window)
         self.lakehouse.ensure(
             "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
         )
@@ -242,7 +191,7 @@ class BronzeLoader:
             received = whole.to_reader()
             if _hashes(whole) != self._last_read(window.hour):
                 stored = stored.slice(0, 0)
-        stream = _Stream(
+        stream = CountedStream(
             received,
             schema=self.lakehouse.schema("bronze", self.table.bronze),
             stored=stored,
@@ -284,42 +233,12 @@ class BronzeLoader:
             version=commit.version,
         )
 
-    def _in_stored_case(self, received: pa.RecordBatchReader) -> pa.RecordBatchReader:
-        """The stream under the stored names of its columns, from which only case may differ."""
-        exists = self.lakehouse.exists("bronze", self.table.bronze)
-        stored = self.lakehouse.schema("bronze", self.table.bronze).names if exists else []
-        names = stored_names(received.schema.names, stored)
-        if len({name.lower() for name in names}) < len(names):
-            raise _ambiguous_columns(self.table, received.schema.names)
-        if names == received.schema.names:
-            return received
-        schema = pa.schema(
-            [field.with_name(name) for field, name in zip(received.schema, names, strict=True)]
-        )
-        return pa.RecordBatchReader.from_batches(
-            schema, (batch.rename_columns(names) for batch in received)
-        )
-
-    def _in_stored_types(self, received: pa.RecordBatchReader) -> pa.RecordBatchReader:
-        """A file's rows in the stored types: a value that does not fit is refused with its row."""
-        if "_parse_error" not in received.schema.names or not self.lakehouse.exists(
-            "bronze", self.table.bronze
-        ):
-            return received
+    def _received(self, window: Window) -> pa.RecordBatchReader:
+        received = self.reader.read(self.table, window)
+        if not self.lakehouse.exists("bronze", self.table.bronze):
+            return in_stored_case(received, pa.schema([]), self.table)
         stored = self.lakehouse.schema("bronze", self.table.bronze)
-        schema = pa.schema(
-            [
-                field.with_type(
-                    stored.field(field.name).type if field.name in stored.names else field.type
-                )
-                for field in received.schema
-            ]
-        )
-        if schema.equals(received.schema):
-            return received
-        return pa.RecordBatchReader.from_batches(
-            schema, (fit_batch(batch, schema) for batch in received)
-        )
+        return in_stored_types(in_stored_case(received, stored, self.table), stored)
 
     def _stored_hashes(self, hour: datetime) -> pa.Array:
         rows = self._stored(hour).select("_row_hash")
@@ -335,55 +254,6 @@ class BronzeLoader:
     def _stored(self, hour: datetime) -> DataFrame:
         rows = self.lakehouse.read("bronze", self.table.bronze)
         return rows.where(f"_hour = {timestamp_literal(hour)}")
-
-
-class _Stream:
-    """A pass over received batches that counts them while they flow into the commit."""
-
-    def __init__(
-        self,
-        received: pa.RecordBatchReader,
-        *,
-        schema: pa.Schema,
-        stored: pa.Array,
-        hour: datetime,
-        extracted_at: datetime,
-        source_clock: datetime,
-        watermark: str | None,
-        zone: str,
-    ) -> None:
-        self.watermark_column = watermark
-        self.zone = zone
-        self.watermark: datetime | None = None
-        self.received = received
-        self.schema = schema
-        self.stored = stored
-        self.hour = hour
-        self.extracted_at = extracted_at
-        self.source_clock = source_clock
-        self.read = 0
-        self.appended = 0
-
-    def reader(self) -> pa.RecordBatchReader:
-        return pa.RecordBatchReader.from_batches(self.schema, self._batches())
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in self.received:
-            self.read += batch.num_rows
-            if self.watermark_column is not None:
-                seen = greatest_watermark(
-                    batch.column(self.watermark_column), self.zone, self.source_clock
-                )
-                self.watermark = later([self.watermark, seen])
-            marked = with_meta(
-                batch,
-                hour=self.hour,
-                extracted_at=self.extracted_at,
-                source_clock=self.source_clock,
-            )
-            new = without_stored(marked, self.stored)
-            self.appended += new.num_rows
-            yield aligned(new, self.schema)
 
 
 def _watermark_column(table: Table, received: Sequence[str]) -> str | None:
@@ -402,13 +272,6 @@ def _hashes(rows: pa.Table) -> set[str]:
 def _expected_columns(table: Table) -> list[str]:
     renamed = {target: source for source, target in table.row.columns.items()}
     return [renamed.get(column.name, column.name) for column in table.contract.columns]
-
-
-def _ambiguous_columns(table: Table, names: list[str]) -> PermanentFailure:
-    return PermanentFailure(
-        f"bronze.{table.bronze}: columns that differ in case only: {', '.join(sorted(names))}. A "
-        "table of the lake cannot tell them apart; have the source rename one of them."
-    )
 
 
 def _not_closed(table: Table, hour: datetime, clock: datetime) -> TransientFailure:

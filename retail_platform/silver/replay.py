@@ -8,7 +8,7 @@ not judge a replay, and it sweeps nothing: it is no whole read.
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -19,11 +19,14 @@ from retail_platform.control.decisions import QuarantineDecisions, Ruling
 from retail_platform.control.loads import Counts, LoadFacts
 from retail_platform.control.models import Status
 from retail_platform.failures import TransientFailure
-from retail_platform.lakehouse.tables import one_row
+from retail_platform.lakehouse.tables import Lakehouse, one_row
 from retail_platform.partitions import key_of
 from retail_platform.quality import quarantine
 from retail_platform.quality.quarantined import QuarantinedRow, RowStatus, quarantined_rows
-from retail_platform.silver.load import Facts, SilverLoader
+from retail_platform.silver.batch import Batch, classified_rows
+from retail_platform.silver.commit import commit, infer, keep_clear
+from retail_platform.silver.load import SilverLoader
+from retail_platform.silver.reading import BronzeHours, HourRead
 from retail_platform.silver.standardise import with_last_words
 
 
@@ -67,12 +70,47 @@ class Replay:
         return self.chosen - self.absent - self.replayed
 
 
+class _ChosenRows(BronzeHours):
+    """The table's hours as a replay sees them.
+
+    Args:
+        hours: The hours as every load sees them.
+        chosen: Rows (by hash) that the replay is about.
+        refused: Rows that nobody replays: no rivals, although today's rules might let them pass.
+    """
+
+    def __init__(
+        self, hours: BronzeHours, *, chosen: Collection[str], refused: Collection[str]
+    ) -> None:
+        super().__init__(
+            table=hours.table,
+            lakehouse=hours.lakehouse,
+            ledger=hours.ledger,
+            pii_key=hours.pii_key,
+        )
+        self.chosen = chosen
+        self.refused = refused
+
+    def standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
+        """As every load sees the hours, but rows that stay in quarantine are not good ones."""
+        rows = super().standardised(received, hours)
+        if not self.refused:
+            return rows
+        refused = _hash_frame(self.lakehouse, self.refused).withColumn("_refused", f.lit(True))
+        return with_last_words(
+            rows.join(refused, "_row_hash", "left")
+            .withColumn("_good", f.expr("_good and _refused is null"))
+            .drop("_refused"),
+            self.table,
+        )
+
+    def of_this_load(self, rows: DataFrame) -> DataFrame:
+        """The chosen rows of the hour."""
+        return _only(self.lakehouse, rows, self.chosen)
+
+
 class QuarantineReplay(SilverLoader):
     """Replays rows of one Silver table's quarantine; made like its loader."""
-
-    _chosen: frozenset[str] = frozenset()
-    _refused: frozenset[str] = frozenset()
-    _rows_of_hour: frozenset[str] = frozenset()
 
     def replay(
         self,
@@ -108,15 +146,14 @@ class QuarantineReplay(SilverLoader):
             since=since,
             status=RowStatus.OPEN,
         )[:limit]
-        self._chosen = frozenset(row.row_hash for row in wanted)
-        # Rows that nobody replays are no rivals, although today's rules might let them pass.
-        refused = (row.row_hash for row in every if row.status is not RowStatus.REPLAYED)
-        self._refused = frozenset(refused) - self._chosen
+        refused = {row.row_hash for row in every if row.status is not RowStatus.REPLAYED}
+        refused -= {row.row_hash for row in wanted}
         newest = self._newest_hours(wanted)
         hours = [
             self._replay_hour(
                 hour,
                 [row for row in wanted if newest.get(row.row_hash) == hour],
+                refused,
                 decisions,
                 person,
                 because,
@@ -146,7 +183,8 @@ class QuarantineReplay(SilverLoader):
         ]
         if not hours:
             return {}
-        found = self._only(self._bronze_hours(hours), self._chosen)
+        chosen = [row.row_hash for row in rows]
+        found = _only(self.lakehouse, self.hours.raw(hours), chosen)
         newest = found.groupBy("_row_hash").agg(f.max("_hour").alias("hour")).toArrow()
         return {row["_row_hash"]: row["hour"] for row in newest.to_pylist()}
 
@@ -154,6 +192,7 @@ class QuarantineReplay(SilverLoader):
         self,
         hour: datetime,
         rows: Sequence[QuarantinedRow],
+        refused: Collection[str],
         decisions: QuarantineDecisions,
         person: str,
         because: str,
@@ -169,7 +208,7 @@ class QuarantineReplay(SilverLoader):
             reason=f"quarantine replay of {len(rows)} rows by {person}: {because}",
         )
         try:
-            replayed, facts = self._merge_rows(hour, rows)
+            replayed, facts = self._merge_rows(hour, rows, refused)
             decisions.record(
                 self.table.entity,
                 {r.row_hash: r.contract_version for r in rows if r.row_hash in replayed.accepted},
@@ -185,37 +224,43 @@ class QuarantineReplay(SilverLoader):
         return replayed
 
     def _merge_rows(
-        self, hour: datetime, rows: Sequence[QuarantinedRow]
+        self, hour: datetime, rows: Sequence[QuarantinedRow], refused: Collection[str]
     ) -> tuple[ReplayedHour, LoadFacts]:
-        version_before = self.lakehouse.version("silver", self.table.entity)
-        rows_before = self.lakehouse.row_count("silver", self.table.entity)
-        received = self.lakehouse.schema("bronze", self.table.bronze)
-        self._rows_of_hour = frozenset(row.row_hash for row in rows)
-        rivals = self._rival_hours(rows)
+        table, lakehouse = self.table, self.lakehouse
+        version_before = lakehouse.version("silver", table.entity)
+        rows_before = lakehouse.row_count("silver", table.entity)
+        chosen = [row.row_hash for row in rows]
+        hours = _ChosenRows(self.hours, chosen=chosen, refused=refused)
+        # A hash may occur more than once in an hour that was read more than once.
+        most = lakehouse.partition_rows(table.bronze, hour)
+        read = HourRead(
+            hour=hour,
+            received=lakehouse.schema("bronze", table.bronze),
+            rows=most,
+            extracted_min=None,
+            extracted_max=None,
+            others=self._rival_hours(rows),
+        )
         with ExitStack() as stack:
-            # A hash may occur more than once in an hour that was read more than once.
-            most = self.lakehouse.partition_rows(self.table.bronze, hour)
-            batch = self._classify(stack, received, hour, rivals, most)
-            read = Facts(
-                **one_row(
-                    batch.agg(
-                        f.count(f.lit(1)).alias("rows"),
-                        f.min("_extracted_at").alias("extracted_min"),
-                        f.max("_extracted_at").alias("extracted_max"),
-                    )
+            merged = classified_rows(stack, hours, read)
+            found = one_row(
+                merged.agg(
+                    f.count(f.lit(1)).alias("rows"),
+                    f.min("_extracted_at").alias("extracted_min"),
+                    f.max("_extracted_at").alias("extracted_max"),
                 )
             )
-            counts, watermark_max, _ = self._tally(batch, read.rows)
+            others = [other for other in read.others if other != hour]
+            read = replace(read, **found, others=others)
+            batch = Batch.of(table, read, merged)
+            counts = batch.counts
             if counts.quarantined:
-                quarantine.keep(
-                    self.lakehouse, self.table, batch, self.run_id, rows=counts.quarantined
-                )
-            others = [other for other in rivals if other != hour]
-            self._commit(batch, counts, None, hour, others, received, read)
-            self._keep_clear(received, hour, most)
-            quarantine.accept(self.lakehouse, self.table, batch, self.run_id)
-            inferred = self._infer(batch, read.rows)
-            accepted = batch.where("_class <> 'quarantined'").select("_row_hash").distinct()
+                quarantine.keep(lakehouse, table, merged, self.run_id, rows=counts.quarantined)
+            commit(hours, batch, None)
+            keep_clear(hours, read, rows=most)
+            quarantine.accept(lakehouse, table, merged, self.run_id)
+            inferred = infer(lakehouse, self.catalog, table, batch)
+            accepted = merged.where("_class <> 'quarantined'").select("_row_hash").distinct()
             replayed = ReplayedHour(
                 hour=hour,
                 counts=Counts(**{**counts.parts, "read": counts.read, "inferred": inferred}),
@@ -223,12 +268,12 @@ class QuarantineReplay(SilverLoader):
             )
         facts = LoadFacts(
             target_rows_before=rows_before,
-            target_rows_after=self.lakehouse.row_count("silver", self.table.entity),
+            target_rows_after=lakehouse.row_count("silver", table.entity),
             target_version_before=version_before,
-            target_version_after=self.lakehouse.version("silver", self.table.entity),
+            target_version_after=lakehouse.version("silver", table.entity),
             extracted_min=read.extracted_min,
             extracted_max=read.extracted_max,
-            watermark_max=watermark_max,
+            watermark_max=batch.watermark_max,
         )
         return replayed, facts
 
@@ -238,10 +283,10 @@ class QuarantineReplay(SilverLoader):
         Stored rows keep the sequence of the first reading of their content, so Bronze has to be
         asked. Chains of whole reads are built from all of them, and rows are dated over all.
         """
-        if self._replaces:
+        if self.hours.replaces:
             return []
         chains = self.table.row.swept_by == () and self.table.row.silver.merge == "scd2"
-        if chains or self._dates_rows:
+        if chains or self.hours.dates_rows:
             return self.ledger.succeeded_hours(self.asset)
         first_seen = min(row.first_seen for row in rows)
         loads = self.ledger.loads(asset=self.asset, status=Status.SUCCESS)
@@ -253,24 +298,10 @@ class QuarantineReplay(SilverLoader):
             }
         )
 
-    def _standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
-        """As every load sees the hours, but rows that stay in quarantine are not good ones."""
-        rows = super()._standardised(received, hours)
-        if not self._refused:
-            return rows
-        refused = self._hash_frame(self._refused).withColumn("_refused", f.lit(True))
-        return with_last_words(
-            rows.join(refused, "_row_hash", "left")
-            .withColumn("_good", f.expr("_good and _refused is null"))
-            .drop("_refused"),
-            self.table,
-        )
 
-    def _of_this_load(self, batch: DataFrame) -> DataFrame:
-        return self._only(batch, self._rows_of_hour)
+def _only(lakehouse: Lakehouse, rows: DataFrame, hashes: Collection[str]) -> DataFrame:
+    return rows.join(_hash_frame(lakehouse, hashes), "_row_hash", "left_semi")
 
-    def _only(self, rows: DataFrame, hashes: Collection[str]) -> DataFrame:
-        return rows.join(self._hash_frame(hashes), "_row_hash", "left_semi")
 
-    def _hash_frame(self, hashes: Collection[str]) -> DataFrame:
-        return self.lakehouse.spark.createDataFrame(pa.table({"_row_hash": sorted(hashes)}))
+def _hash_frame(lakehouse: Lakehouse, hashes: Collection[str]) -> DataFrame:
+    return lakehouse.spark.createDataFrame(pa.table({"_row_hash": sorted(hashes)}))

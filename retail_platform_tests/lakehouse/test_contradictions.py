@@ -25,7 +25,7 @@ def test_two_source_rows_of_one_key_contradict_the_plan(box: Box) -> None:
     box.bronze_from("contacts", 0, ArrowReader.at(0, rows, list(PLAIN)))
     loader = box.silver_loader("contacts")
     received = box.lake.schema("bronze", "box__contacts")
-    twice = loader._standardised(received, [hour_at(0)]).withColumn("_class", f.lit("applied"))
+    twice = loader.hours.standardised(received, [hour_at(0)]).withColumn("_class", f.lit("applied"))
     with (
         box.lake.staged(twice) as batch,
         pytest.raises(PermanentFailure, match=r"planned 1 rows applied.*inserted 2.*restore"),

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from retail_platform.control.models import Status
 from retail_platform.failures import TransientFailure
 from retail_platform.metadata.loader import Catalog
 from retail_platform.quality.quarantined import RowStatus, counts_by_rule, discard
+from retail_platform.silver import load as silver_load
 from retail_platform_tests.platform.box import Box, Row, hour_at, open_box
 from retail_platform_tests.platform.sources import ArrowReader
 from retail_platform_tests.silver.modes import PLAIN, SEEN, SPEND, modes_catalog
@@ -152,6 +154,10 @@ def row(key: str, amount: str, at: str) -> Row:
     return {"id": key, "amount": amount, "modified_at": at}
 
 
+def _stopped(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def load(box: Box, number: int, *rows: Row) -> None:
     box.bronze_from("contacts", number, ArrowReader.at(number, rows, NAMES))
     box.silver("contacts", number)
@@ -235,15 +241,19 @@ def test_discarded_rows_stay_so_until_another_contract_refuses_them(
 
 
 def test_a_replay_waits_for_a_load_and_for_hours_that_silver_has_not_loaded(
-    strict: Catalog, wide: Catalog, engine_address: str, tmp_path: Path
+    strict: Catalog,
+    wide: Catalog,
+    engine_address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Beside a running load it refuses; a killed load's refused rows wait for their hour."""
     with open_box(tmp_path, _only(strict, "contacts"), engine_address) as box:
         box.bronze_from("contacts", 0, ArrowReader.at(0, [row("1", "-1", AT[0])], NAMES))
-        loader = box.silver_loader("contacts")
-        loader._commit = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
-        with pytest.raises(KeyboardInterrupt):
-            loader.load(hour_at(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(silver_load, "commit", _stopped)
+            with pytest.raises(KeyboardInterrupt):
+                box.silver("contacts", 0)
     with open_box(tmp_path, _only(wide, "contacts"), engine_address) as box:
         replay = box.replay("contacts")
         assert (replay.chosen, replay.absent, replay.hours) == (1, 1, ())

@@ -1,0 +1,83 @@
+"""Which window a Bronze load reads, by ledger, request and how the source's watermarks stand.
+
+Windows themselves are in ``extract.window``, and what watermarks say in `watermarks`; nothing is
+read into the lake here.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from retail_platform.bronze.watermarks import WatermarkState, watermark_state
+from retail_platform.control.ledger import Ledger
+from retail_platform.control.requests import Request, RequestKind
+from retail_platform.extract.reader import SourceReader, WatermarkReader
+from retail_platform.extract.window import HOUR, Window
+from retail_platform.metadata.loader import Table
+
+
+def window_of(
+    table: Table, hour: datetime, ledger: Ledger, request: Request | None, *, loaded: bool
+) -> Window:
+    """The window of an hour.
+
+    Args:
+        table: The table's metadata.
+        hour: The hour, aware UTC.
+        ledger: The load ledger.
+        request: Request that the load works on, if it does.
+        loaded: Whether the hour was loaded before.
+    """
+    watermark = table.row.watermark
+    initial = table.row.load == "incremental" and not ledger.has_succeeded(f"bronze/{table.bronze}")
+    window = Window.of_hour(
+        hour, buffer=watermark.buffer if watermark else timedelta(0), initial=initial
+    )
+    if request is None:
+        return window
+    if request.kind is RequestKind.FULL_RELOAD:
+        return replace(window, start=None)
+    # An hour that was never loaded is read whole: a part of it would pass for all of it.
+    if request.kind is RequestKind.OVERRIDE and loaded:
+        assert request.range_start is not None, "an override has its range"
+        assert request.range_end is not None, "an override has its range"
+        return replace(
+            window,
+            start=max(request.range_start, hour),
+            end=min(request.range_end, hour + HOUR),
+        )
+    return window
+
+
+def watermarks_of(
+    table: Table,
+    window: Window,
+    clock: datetime,
+    ledger: Ledger,
+    reader: SourceReader,
+    request: Request | None,
+) -> WatermarkState | None:
+    """How the watermarks stand; asked once an hour, by the load of the latest one.
+
+    Args:
+        table: The table's metadata.
+        window: The load's window.
+        clock: What the source's clock says, aware UTC.
+        ledger: The load ledger.
+        reader: The source.
+        request: Request that the load works on, if it does.
+    """
+    if table.row.load != "incremental" or window.initial or not window.latest:
+        return None
+    asset = f"bronze/{table.bronze}"
+    before = [hour for hour in ledger.succeeded_hours(asset) if hour < window.hour]
+    if request is not None or not before or not isinstance(reader, WatermarkReader):
+        return None
+    last = before[-1]
+    of_loaded, present = reader.greatest(table, [last + HOUR, clock])
+    return watermark_state(
+        hour=window.hour,
+        last_loaded=last,
+        stored=ledger.max_watermark(asset),
+        source_of_loaded=of_loaded,
+        source=present,
+    )
