@@ -103,3 +103,29 @@ def test_without_a_folder_the_error_names_the_variable(monkeypatch: pytest.Monke
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with pytest.raises(dg.DagsterInvariantViolationError, match="DAGSTER_HOME"):
         PooledSqliteEventLogStorage()
+
+
+def test_an_event_that_cannot_be_indexed_leaves_no_trace_in_its_run(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with instance:
+        run_id = _run(instance)
+        storage = instance.event_log_storage
+        assert isinstance(storage, PooledSqliteEventLogStorage)
+        before = storage.get_logs_for_run(run_id)
+        evaluated = next(
+            entry
+            for entry in before
+            if entry.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+        )
+
+        def full(*_: object) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr(storage, "_store_asset_event", full)
+        with pytest.raises(OSError, match="No space"):
+            storage.store_event(evaluated)
+        monkeypatch.undo()
+        assert len(storage.get_logs_for_run(run_id)) == len(before)
+        storage.store_event(evaluated)
+        assert len(storage.get_logs_for_run(run_id)) == len(before) + 1
