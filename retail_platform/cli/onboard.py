@@ -44,8 +44,8 @@ def onboard(
     code 1 where a table had to be left out.
     """
     from retail_platform.cli.platform import Platform
-    from retail_platform.metadata.onboarding import NewSource
     from retail_platform.metadata.onboarding import onboard as propose
+    from retail_platform.metadata.onboarding_scope import NewSource
 
     created = None
     if new_source is not None:

@@ -1,18 +1,15 @@
-"""The lake's tables: names, locations, and the few verbs through which every write goes.
+"""The lake's tables: the few verbs through which every write goes, and the reads they need.
 
-Counts of a write come from its Delta commit, whatever the engine. What a load means is not known
-here; that belongs to ``bronze`` and ``silver``.
+Counts of a write come from its Delta commit (``commits``). What a load means is not known here;
+that belongs to ``bronze`` and ``silver``.
 """
 
 import shutil
-import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
@@ -24,14 +21,18 @@ from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
 from pyspark.sql.connect.session import SparkSession
 
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.lakehouse.commits import MAINTENANCE, Commit
 from retail_platform.lakehouse.merges import Matched, Merge
+from retail_platform.lakehouse.places import (
+    Layer,
+    abandoned_staging,
+    staging_root,
+    stored_tables,
+    table_location,
+)
 from retail_platform.lakehouse.statistics import statistics_configuration, statistics_options
 from retail_platform.metadata.types import sql_type
 
-Layer = Literal["bronze", "silver", "quarantine", "gold", "pii"]
-RESTRICTED: Layer = "pii"
-"""The layer of clear personal values, to which fewer people have access."""
-STAGING = "_staging"
 IN_MEMORY_ROWS = 20_000
 IN_MEMORY_BYTES = 16 * 2**20
 """What a staged frame may hold in memory: it travels with every statement that reads it, and a
@@ -39,32 +40,9 @@ message to the engine ends at 128 MB."""
 DIRECT_ROWS = 100_000
 """What the source of a merge may hold to go past the engine: it is held in memory."""
 
-MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END")
-"""Operations of commits that change no row."""
 MERGE_ATTEMPTS = 5
 LOST_RACE = ("Failed to commit transaction", "DELTA_CONCURRENT")
 """What the engines, Sail and Spark, say when another commit came first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Commit:
-    """What one write did, as its Delta commit tells.
-
-    Attributes:
-        version_before: Version that the table had; -1 for a new one.
-        version: Version after the write; equal to ``version_before`` where nothing was written.
-        inserted: Rows inserted.
-        updated: Rows updated.
-        deleted: Rows deleted.
-        bytes_added: Bytes of new data files.
-    """
-
-    version_before: int
-    version: int
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-    bytes_added: int = 0
 
 
 class Lakehouse:
@@ -347,25 +325,7 @@ class Lakehouse:
         written = self._written_since(layer, name, before)
         if not written:
             return Commit(version_before=before, version=self.version(layer, name))
-        entry = written[0]
-        metrics: Mapping[str, object] = entry.get("operationMetrics") or {}
-
-        def metric(*names: str) -> int:
-            return next((int(str(metrics[name])) for name in names if name in metrics), 0)
-
-        return Commit(
-            version_before=before,
-            version=entry["version"],
-            inserted=metric(
-                "numTargetRowsInserted",
-                "num_target_rows_inserted",
-                "num_added_rows",
-                "numOutputRows",
-            ),
-            updated=metric("numTargetRowsUpdated", "num_target_rows_updated"),
-            deleted=metric("numTargetRowsDeleted", "num_target_rows_deleted"),
-            bytes_added=metric("numTargetBytesAdded", "numOutputBytes"),
-        )
+        return Commit.of(written[0], before)
 
     def _remove(self, location: str) -> None:
         if "://" in location:
@@ -380,35 +340,6 @@ def _overtaken(layer: Layer, name: str) -> TransientFailure:
         "nothing of the merge was written, and the load is tried again. If it happens often, see "
         "that two runs never load one table at once (`concurrency.pools` in dagster.yaml)"
     )
-
-
-def stored_tables(root: str, layer: Layer) -> list[str]:
-    """Names of the tables of a layer that exist, sorted. Local lakes only see folders."""
-    folder = Path(root) / layer
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if DeltaTable.is_deltatable(str(p)))
-
-
-def abandoned_staging(root: str, *, older_than: timedelta) -> list[Path]:
-    """Folders of staged tables that no load can still be using; none in lakes that are remote."""
-    oldest = time.time() - older_than.total_seconds()
-    return [
-        path
-        for restricted in (False, True)
-        for path in Path(staging_root(root, restricted=restricted)).glob("*")
-        if path.stat().st_mtime < oldest
-    ]
-
-
-def staging_root(root: str, *, restricted: bool) -> str:
-    """Where staged tables live; those with clear personal values in the restricted layer."""
-    return f"{root}/{RESTRICTED}/{STAGING}" if restricted else f"{root}/{STAGING}"
-
-
-def table_location(root: str, layer: Layer, name: str) -> str:
-    """Where a table of the lake below ``root`` lives."""
-    return f"{root}/{layer}/{name}"
 
 
 def one_row(frame: DataFrame) -> dict[str, Any]:

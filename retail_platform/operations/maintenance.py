@@ -15,14 +15,14 @@ import dagster as dg
 
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.maintenance import Maintained, maintain
-from retail_platform.lakehouse.resource import ABANDONED_AFTER
-from retail_platform.lakehouse.tables import (
+from retail_platform.lakehouse.places import (
     RESTRICTED,
     Layer,
     abandoned_staging,
     stored_tables,
     table_location,
 )
+from retail_platform.lakehouse.resource import ABANDONED_AFTER
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.metadata.upkeep import Upkeep
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from retail_platform.lakehouse.tables import table_location
+from retail_platform.lakehouse.places import table_location
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import sql_type
 from retail_platform.silver.standardise import silver_schema

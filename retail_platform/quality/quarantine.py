@@ -11,8 +11,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
+from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.merges import Matched
-from retail_platform.lakehouse.tables import Commit, Lakehouse
+from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Table
 from retail_platform.quality.reasons import rule_sql
 from retail_platform.silver.casting import sql_text

@@ -7,8 +7,9 @@ import dagster as dg
 from retail_platform.automation import LATE_WINDOW, late_data_condition
 from retail_platform.bronze.assets import bronze_key
 from retail_platform.control.resource import ControlResource
+from retail_platform.lakehouse.places import Layer
 from retail_platform.lakehouse.resource import LakehouseResource
-from retail_platform.lakehouse.tables import Layer, fetched
+from retail_platform.lakehouse.tables import fetched
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.operations.blocked import DependenciesResource

@@ -13,8 +13,9 @@ Dropped values leave the table at once and its old files with the next vacuum.
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.merges import Matched
-from retail_platform.lakehouse.tables import Commit, Lakehouse
+from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import sql_type
 from retail_platform.silver.standardise import CLEAR, META_FIELDS

@@ -6,8 +6,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.merges import Matched
-from retail_platform.lakehouse.tables import Commit, Lakehouse, timestamp_literal
+from retail_platform.lakehouse.tables import Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.standardise import silver_schema
 

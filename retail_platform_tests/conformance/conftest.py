@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from retail_platform.lakehouse.engine import open_engine
-from retail_platform.lakehouse.tables import Lakehouse, Layer
+from retail_platform.lakehouse.places import Layer
+from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Catalog
 from retail_platform.settings import Engine
 from retail_platform_tests.platform.box import Box, open_box

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from retail_platform.failures import PermanentFailure
+from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.engine import open_engine
 from retail_platform.lakehouse.merges import Matched
-from retail_platform.lakehouse.tables import Commit, Lakehouse, one_row, timestamp_literal
+from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.settings import Engine
 
 NOON = datetime(2026, 3, 8, 12, tzinfo=UTC)

@@ -5,7 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from retail_platform.lakehouse.engine import open_engine
-from retail_platform.lakehouse.tables import STAGING, Lakehouse
+from retail_platform.lakehouse.places import STAGING
+from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.settings import Engine
 
 

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from retail_platform.cli import main
 from retail_platform.metadata.loader import Catalog, load_catalog
-from retail_platform.metadata.onboarding import NewSource, onboard
+from retail_platform.metadata.onboarding import onboard
+from retail_platform.metadata.onboarding_scope import NewSource
 from retail_platform_tests.platform.box import HOUR, PII_KEY, Row, hour_at
 from retail_platform_tests.platform.fixtures import Opener
 from retail_platform_tests.platform.sources import Database

@@ -10,8 +10,9 @@ import pytest
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.file_formats import DelimitedFormat
 from retail_platform.metadata.loader import load_catalog
-from retail_platform.metadata.onboarding import NewSource, onboard
+from retail_platform.metadata.onboarding import onboard
 from retail_platform.metadata.onboarding_change import Onboarding, Outcome
+from retail_platform.metadata.onboarding_scope import NewSource
 from retail_platform.settings import PACKAGE
 from retail_platform_tests.platform.box import hour_at
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog

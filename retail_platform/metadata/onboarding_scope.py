@@ -1,0 +1,180 @@
+"""Which tables onboarding means: patterns, sources, and how each kind of source is asked.
+
+Nothing is proposed here; that is in ``onboarding_proposal``.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal, Protocol
+
+from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.connections import Connection, FilesConnection, SqlConnection
+from retail_platform.metadata.loader import Catalog, Table
+from retail_platform.metadata.onboarding_files import describe_files
+from retail_platform.metadata.onboarding_sql import SqlDescriber
+from retail_platform.metadata.onboarding_tables import SourceTable
+
+_SHOWN_NAMES = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSource:
+    """A source that has no file yet.
+
+    Attributes:
+        name: Its name.
+        kind: ``sql`` or ``files``.
+        variable: Environment variable with the database's URL or the folder.
+        timezone: IANA zone of its naive timestamps.
+    """
+
+    name: str
+    kind: Literal["sql", "files"]
+    variable: str
+    timezone: str
+
+
+class Describer(Protocol):
+    """A source that can say what it holds."""
+
+    def names(self) -> list[str]:
+        """Its tables and views."""
+        ...
+
+    def views(self) -> set[str]:
+        """Those of them that are views."""
+        ...
+
+    def describe(self, names: Sequence[str]) -> list[SourceTable]:
+        """What can be known of some of its tables."""
+        ...
+
+    def unique(self, table: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of a table agree in some columns."""
+        ...
+
+
+class _Files:
+    """The tables of a landing folder, as those of a database are asked for."""
+
+    def __init__(self, root: Path, source: str) -> None:
+        self._tables = {table.name: table for table in describe_files(root, source)}
+
+    def names(self) -> list[str]:
+        return sorted(self._tables)
+
+    def views(self) -> set[str]:
+        return set()
+
+    def describe(self, names: Sequence[str]) -> list[SourceTable]:
+        return [self._tables[name] for name in names]
+
+    def unique(self, table: str, columns: Sequence[str]) -> bool:
+        raise AssertionError(f"{table}: files have file and line as their key, not {columns}")
+
+
+def by_source(
+    patterns: Sequence[str], new_source: NewSource | None, catalog: Catalog
+) -> dict[str, list[str]]:
+    """The patterns of each source.
+
+    Raises:
+        PermanentFailure: a pattern names no source.
+    """
+    found: dict[str, list[str]] = {}
+    for pattern in patterns:
+        plain = pattern.replace('"', "").replace("'", "").replace("`", "")
+        source, dot, table = plain.partition(".")
+        if new_source is not None:
+            table = table if dot and source == new_source.name else plain
+            source = new_source.name
+        elif not dot or source not in catalog.sources:
+            raise PermanentFailure(
+                f"{pattern!r} names no source of the catalog; expected SOURCE.TABLE with one of "
+                f"{', '.join(catalog.sources) or 'none yet'}. For a new one add --new-source NAME "
+                "--url-env VARIABLE --timezone ZONE."
+            )
+        found.setdefault(source, []).append(table)
+    return found
+
+
+def describer_of(
+    source: str, own: Sequence[Table], new_source: NewSource | None, environ: Mapping[str, str]
+) -> Describer:
+    """Opens a source to be asked.
+
+    Raises:
+        PermanentFailure: its kind cannot be asked, or its address is not set.
+    """
+    connection: Connection | None = own[0].connection if own else None
+    if isinstance(connection, SqlConnection):
+        return SqlDescriber(_value(source, connection.url.env, environ), source)
+    if isinstance(connection, FilesConnection):
+        return _Files(Path(_value(source, connection.root.env, environ)), source)
+    if connection is None and new_source is not None:
+        value = _value(source, new_source.variable, environ)
+        sql = new_source.kind == "sql"
+        return SqlDescriber(value, source) if sql else _Files(Path(value), source)
+    kind = connection.kind if connection is not None else "unknown"
+    raise PermanentFailure(
+        f"source {source} is of kind {kind}: onboard looks into SQL databases and landing folders "
+        "only. The tables of an API are fixed by its reader: write the row into "
+        f"sources/{source}.yaml and the contract with the reader's columns, after the example of "
+        "the rows that are there."
+    )
+
+
+def _value(source: str, variable: str, environ: Mapping[str, str]) -> str:
+    if not environ.get(variable):
+        raise PermanentFailure(
+            f"source {source} needs the environment variable {variable}, which is not set; set it "
+            "to the address of the source"
+        )
+    return environ[variable]
+
+
+def names_of(
+    source: str, asked: Sequence[str], describer: Describer, own: Sequence[Table]
+) -> list[str]:
+    """The tables of a source that patterns mean.
+
+    Raises:
+        PermanentFailure: a pattern matches none.
+    """
+    existing = describer.names()
+    clocks = " ".join(
+        t.connection.clock_query or "" for t in own if isinstance(t.connection, SqlConnection)
+    ).split()
+    hidden = describer.views() | {name for name in existing if name in clocks}
+    found: dict[str, None] = {}
+    for pattern in asked:
+        matching = _matching(pattern, existing, hidden)
+        if not matching:
+            shown = ", ".join(existing[:_SHOWN_NAMES]) + (
+                f" and {len(existing) - _SHOWN_NAMES} more" if len(existing) > _SHOWN_NAMES else ""
+            )
+            raise PermanentFailure(
+                f"source {source} has no table {pattern}; it has: {shown or 'none'}. Quote "
+                "wildcards, so that the shell does not put file names in their place."
+            )
+        found |= dict.fromkeys(matching)
+    return list(found)
+
+
+def _matching(pattern: str, existing: Sequence[str], hidden: Collection[str]) -> list[str]:
+    if pattern in existing:
+        return [pattern]
+    lowered = pattern.lower()
+    same = [name for name in existing if name.lower() == lowered]
+    if same or not any(sign in pattern for sign in "*?["):
+        return same
+    # A star does not cross the dot: tables of other schemas are asked for by schema.
+    return [
+        name
+        for name in existing
+        if name.count(".") == pattern.count(".")
+        and name not in hidden
+        and fnmatchcase(name.lower(), lowered)
+    ]
