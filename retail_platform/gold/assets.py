@@ -106,7 +106,7 @@ def build_gold_defs(
         record = BuildRecord(
             graph=graph,
             ledger=dependencies.ledger,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             engine=dependencies.engine,
             hours=hours,
             selected={key.to_user_string() for key in context.selected_asset_keys},
@@ -114,7 +114,7 @@ def build_gold_defs(
         # What this run has skipped so far is in the ledger only once it is looked for.
         dependencies.record_blocked(context.instance, context.run)
         with dagster_failures():
-            record.block_by_parents(dependencies.judge(context.instance, context.run_id))
+            record.block_by_parents(dependencies.judge(context.instance, context.run.run_id))
             if len(record.blocked) == len(context.selected_asset_keys):
                 raise _blocked(record, hours)
             lakehouse.refresh_catalog()

@@ -190,11 +190,11 @@ class DependenciesResource(dg.ConfigurableResource):
     def admit_silver(self, context: dg.AssetExecutionContext, table: Table) -> dict[str, str]:
         """Lets the step load a Silver table's hour; see `parents.admit`."""
         return admit(
-            self.judge(context.instance, context.run_id),
+            self.judge(context.instance, context.run.run_id),
             self.ledger,
             asset=f"silver/{table.entity}",
             hour=hour_of(context.partition_key),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             engine=self.engine,
             parents=silver_parents(table),
         )

@@ -239,7 +239,7 @@ def _replay_op(table: Table, catalog: Catalog, pii_key: str | None) -> dg.OpDefi
                 control,
                 entity=table.entity,
                 pii_key=pii_key,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 person=config.person,
                 because=config.because,
                 reason=config.reason or None,

@@ -109,7 +109,7 @@ def report_in_step(
     Raises:
         PermanentFailure: hours failed; the others are done.
     """
-    context.instance.add_run_tags(context.run_id, {REQUEST_TAG: str(request.id)})
+    context.instance.add_run_tags(context.run.run_id, {REQUEST_TAG: str(request.id)})
     context.add_output_metadata(
         {
             "request": request.id,

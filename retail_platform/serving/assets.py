@@ -45,7 +45,7 @@ def build_report_defs(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, control: ControlResource
     ) -> dg.MaterializeResult:
         hour = hour_of(context.partition_key)
-        loads = [row for row in control.ledger.loads(hour=hour) if row.run_id == context.run_id]
+        loads = [row for row in control.ledger.loads(hour=hour) if row.run_id == context.run.run_id]
         page = overview_html(
             hour=hour,
             made_at=datetime.now(UTC),
