@@ -19,10 +19,11 @@ from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
-from retail_platform.extract.reader import SourceReader
+from retail_platform.extract.coverage import Covered
+from retail_platform.extract.reader import RangeReader, SourceReader
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import TransientFailure
-from retail_platform.lakehouse.tables import Lakehouse, fetched, timestamp_literal
+from retail_platform.lakehouse.tables import Lakehouse, fetched, one_row, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import schema_json
 from retail_platform.partitions import key_of, latest_closed_hour
@@ -184,13 +185,17 @@ class BronzeLoader:
         version_before = self.lakehouse.version("bronze", self.table.bronze)
         extracted_at = datetime.now(UTC)
         stored = self._stored_hashes(window.hour)
+        read_at = extracted_at
         if self.table.row.keeps_whole_reads and len(stored):
             # A changed read is stored whole once more: only so is it known what it lacks now.
             # Held in memory, a re-run's few days or files, so that the comparison is of one read.
             whole = received.read_all()
             received = whole.to_reader()
-            if _hashes(whole) != self._last_read(window.hour):
+            last_at, last_hashes = self._last_read(window.hour)
+            if _hashes(whole) != last_hashes:
                 stored = stored.slice(0, 0)
+            else:
+                read_at = last_at
         stream = CountedStream(
             received,
             schema=self.lakehouse.schema("bronze", self.table.bronze),
@@ -219,6 +224,7 @@ class BronzeLoader:
                 self.asset, schema_json(received.schema)
             ),
             reason="initial" if window.initial else None,
+            covered=self._covered(window, read_at),
         )
         self.ledger.succeed(load_id, counts, **{**known, **(facts or {})})
         return BronzeLoad(
@@ -244,12 +250,22 @@ class BronzeLoader:
         rows = self._stored(hour).select("_row_hash")
         return fetched(rows).column("_row_hash").combine_chunks().cast(pa.string())
 
-    def _last_read(self, hour: datetime) -> set[str]:
-        """Row hashes of the newest read of an hour."""
+    def _covered(self, window: Window, read_at: datetime) -> str | None:
+        """The range that the read has brought whole, for the ledger."""
+        if self.table.row.load != "restated" or not isinstance(self.reader, RangeReader):
+            return None
+        bounds = self.reader.covered(self.table, window)
+        return Covered(hour=window.hour, read_at=read_at, bounds=bounds).text()
+
+    def _last_read(self, hour: datetime) -> tuple[datetime, set[str]]:
+        """When an hour that has rows was read last, and the hashes of that read's rows."""
         stored = self._stored(hour)
-        last = stored.agg(f.max("_extracted_at").alias("_last"))
-        newest = stored.join(last, f.col("_extracted_at") == f.col("_last"), "left_semi")
-        return set(fetched(newest.select("_row_hash")).column("_row_hash").to_pylist())
+        read_at = one_row(stored.agg(f.max("_extracted_at").alias("last")))["last"]
+        reads = self.ledger.covered(self.asset, [hour])
+        if reads and reads[-1].read_at > read_at:
+            return reads[-1].read_at, set()
+        newest = stored.where(f"_extracted_at = {timestamp_literal(read_at)}")
+        return read_at, set(fetched(newest.select("_row_hash")).column("_row_hash").to_pylist())
 
     def _stored(self, hour: datetime) -> DataFrame:
         rows = self.lakehouse.read("bronze", self.table.bronze)

@@ -4,6 +4,7 @@ Belongs here: starting and closing loads, and what others ask about them. Not he
 does (Bronze, Silver, Gold), and how its rows are counted.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Unpack
@@ -17,6 +18,7 @@ from retail_platform.control.models import Status, loads
 from retail_platform.control.redaction import redact
 from retail_platform.control.requests import Request, Requests
 from retail_platform.control.schemas import SchemaVersions
+from retail_platform.extract.coverage import Covered
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 
@@ -288,6 +290,19 @@ class Ledger:
             return list(
                 connection.scalars(sa.select(loads.c.read).join(newest, loads.c.id == newest.c.id))
             )
+
+    def covered(self, asset: str, hours: Collection[datetime]) -> list[Covered]:
+        """What successful reads of these hours brought whole, in the order of the reads."""
+        query = sa.select(loads.c.hour, loads.c.covered).where(
+            _succeeded(asset, include_missed=False), loads.c.covered.is_not(None)
+        )
+        with self._reader.connect() as connection:
+            found = [
+                Covered.of(row.hour, row.covered)
+                for row in connection.execute(query)
+                if row.hour in hours
+            ]
+        return sorted(found, key=lambda read: read.read_at)
 
     def max_extracted(self, asset: str) -> datetime | None:
         """The greatest ``extracted_max`` of the asset's successful loads; None without any."""

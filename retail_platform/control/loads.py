@@ -65,6 +65,7 @@ class LoadFacts(TypedDict, total=False):
     window_start: datetime | None
     reprocess: bool
     request_id: int | None
+    covered: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,3 +112,4 @@ class LoadRow:
     causes: str | None
     cluster: str | None
     cost_usd: float | None
+    covered: str | None

@@ -110,6 +110,7 @@ loads = sa.Table(
     sa.Column("causes", sa.Text),
     sa.Column("cluster", sa.String(100)),
     sa.Column("cost_usd", sa.Float),
+    sa.Column("covered", sa.Text),
     sa.CheckConstraint(
         "status IN ('RUNNING', 'SUCCESS', 'FAILURE', 'BLOCKED', 'MISSED')", name="status"
     ),
@@ -208,4 +209,12 @@ quarantine_decisions = sa.Table(
     sa.Column("load_id", sa.BigInteger),
     sa.CheckConstraint("decision IN ('REPLAYED', 'DISCARDED')", name="decision"),
     sa.Index(None, "entity", "row_hash"),
+)
+
+api_calls = sa.Table(
+    "api_calls",
+    metadata,
+    sa.Column("api", sa.String(200), primary_key=True),
+    sa.Column("minute", UtcDateTime, primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote_plus, urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -31,12 +31,14 @@ class RequestRefused(PermanentFailure):
 
     Attributes:
         status: HTTP status of the answer.
+        body: What the answer said, for whoever knows the API better.
     """
 
-    def __init__(self, message: str, status: int) -> None:
-        """Keep the status beside the message."""
+    def __init__(self, message: str, status: int, body: Mapping[str, Any] | None = None) -> None:
+        """Keep the answer beside the message."""
         super().__init__(message)
         self.status = status
+        self.body = body or {}
 
 
 class Authorization(Protocol):
@@ -111,6 +113,18 @@ def _never(_status: int, _body: Mapping[str, Any]) -> bool:
     return False
 
 
+def _unauthorised(status: int, _body: Mapping[str, Any]) -> bool:
+    return status == _UNAUTHORISED
+
+
+def _unsaid(_body: Mapping[str, Any]) -> float | None:
+    return None
+
+
+def _nothing(*_: object) -> None:
+    """Nobody asked to be told."""
+
+
 @dataclass(kw_only=True)
 class JsonApi:
     """One API behind one base URL; open it as a context or call `close`.
@@ -124,6 +138,10 @@ class JsonApi:
         busy: Tells from status and body whether an error that is not retried by its status means
             no more than "later", such as a rate limit sent as 400.
         authorization: Tokens that expire; None where `headers` say who asks.
+        expired: Tells from status and body whether an error means that the token is refused.
+        delay: Seconds to wait that an error's body names, where no header does.
+        before: Called before every request, repeated ones too; raises where none may be sent.
+        watch: Called with the headers of every answer.
     """
 
     base_url: str
@@ -133,6 +151,10 @@ class JsonApi:
     patience: Patience = field(default_factory=Patience)
     busy: Callable[[int, Mapping[str, Any]], bool] = _never
     authorization: Authorization | None = None
+    expired: Callable[[int, Mapping[str, Any]], bool] = _unauthorised
+    delay: Callable[[Mapping[str, Any]], float | None] = _unsaid
+    before: Callable[[], None] = _nothing
+    watch: Callable[[Mapping[str, str]], None] = _nothing
     _session: requests.Session = field(init=False, repr=False, default_factory=requests.Session)
 
     def __post_init__(self) -> None:
@@ -210,8 +232,9 @@ class JsonApi:
     def _attempt(self, request: "_Request") -> Answer:
         response, content = self._exchange(request)
         if (
-            response.status_code == _UNAUTHORISED
-            and self.authorization is not None
+            self.authorization is not None
+            and response.status_code not in _WHOLE
+            and self.expired(response.status_code, _error_body(content))
             and self.authorization.refused()
         ):
             response, content = self._exchange(request)
@@ -222,6 +245,7 @@ class JsonApi:
         url = self.url(request.path)
         headers = self.authorization.headers() if self.authorization else {}
         deadline = time.monotonic() + self.patience.answer_timeout
+        self.before()
         try:
             with self._session.request(
                 request.method,
@@ -237,16 +261,17 @@ class JsonApi:
                 # Without it a .netrc would replace the token.
                 auth=_as_it_is,
             ) as response:
+                self.watch(response.headers)
                 return response, self._content(response, deadline)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise _TryAgain(f"no answer ({self._clean(str(error))})") from error
+            raise _TryAgain(f"no answer ({self._clean(str(error))})") from self._hidden(error)
         except HTTPError as error:
-            raise _TryAgain("the answer broke off") from error
+            raise _TryAgain("the answer broke off") from self._hidden(error)
         except requests.RequestException as error:
             raise PermanentFailure(
                 f"source {self.name}, {request}: the request cannot be sent "
                 f"({self._clean(str(error))}); check the source's URL"
-            ) from error
+            ) from self._hidden(error)
 
     def _content(self, response: requests.Response, deadline: float) -> bytes:
         parts = []
@@ -260,20 +285,20 @@ class JsonApi:
     def _judged(self, response: requests.Response, text: bytes, request: str) -> Answer:
         status = response.status_code
         whole = status in _WHOLE
-        try:
-            content = parsed_json(text)
-        except ValueError as error:
-            if whole:
-                raise _TryAgain("the answer is no whole JSON (half a page)") from error
-            content = {}
-        content = content if isinstance(content, dict) else {"data": content}
         if whole:
+            try:
+                content = parsed_json(text)
+            except ValueError as error:
+                raise _TryAgain("the answer is no whole JSON (half a page)") from error
+            content = content if isinstance(content, dict) else {"data": content}
             link = response.links.get("next", {}).get("url")
             following = urljoin(response.url, link) if link else None
             return Answer(content, _clock(response), following)
+        content = _error_body(text)
         found = f"status {status}: {self._clean(_message(content) or response.reason)}"
         if status in _RETRIED or self.busy(status, content):
-            raise _TryAgain(found, _retry_after(response))
+            named = _retry_after(response)
+            raise _TryAgain(found, self.delay(content) if named is None else named)
         if response.is_redirect:
             moved = _server(urljoin(response.url, response.headers["Location"]))
             found = f"{found}, to {moved}, which is not followed"
@@ -281,11 +306,17 @@ class JsonApi:
             f"source {self.name}, {request}: {found}; check the token, the account and its rights "
             "in the source's settings",
             status,
+            content,
         )
 
     def _clean(self, text: str) -> str:
         dynamic = self.authorization.secrets if self.authorization else ()
-        return redact(text, *self.secrets, *dynamic)
+        secrets = (*self.secrets, *dynamic)
+        return redact(text, *secrets, *map(quote_plus, secrets))
+
+    def _hidden(self, error: Exception) -> Exception:
+        """The error for tracebacks: the library's own text may name a URL with its parameters."""
+        return ConnectionError(f"{type(error).__name__}: {self._clean(str(error))}")
 
 
 @dataclass(frozen=True)
@@ -320,6 +351,18 @@ class _TryAgain(Exception):
         self.wait = wait
 
 
+def _error_body(text: bytes) -> dict[str, Any]:
+    """What an error answer says; nothing where it is no JSON."""
+    try:
+        content = parsed_json(text)
+    except ValueError:
+        return {}
+    # An answer that would have been a list tells its error as the list's only member.
+    if isinstance(content, list) and content:
+        content = content[0]
+    return content if isinstance(content, dict) else {}
+
+
 def _message(content: Mapping[str, Any]) -> str | None:
     error = content.get("error")
     if isinstance(error, Mapping):
@@ -338,7 +381,10 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+    # By the server's own present: its clock and ours need not agree.
+    sent = response.headers.get("Date")
+    now = parsedate_to_datetime(sent).astimezone(UTC) if sent else datetime.now(UTC)
+    return max((moment - now).total_seconds(), 0.0)
 
 
 def _clock(response: requests.Response) -> datetime:

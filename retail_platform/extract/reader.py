@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from retail_platform.extract.coverage import Bounds
 from retail_platform.extract.window import Window
 from retail_platform.metadata.loader import Table
 
@@ -58,6 +59,18 @@ class PlanningReader(SourceReader, Protocol):
         Raises:
             TransientFailure: as `read`.
             PermanentFailure: as `read`.
+        """
+        ...
+
+
+@runtime_checkable
+class RangeReader(Protocol):
+    """A source whose reads bring ranges whole: what such a read lacks is gone."""
+
+    def covered(self, table: Table, window: Window) -> Bounds:
+        """The range that the last `read` of this window has brought whole.
+
+        Called once its stream has ended.
         """
         ...
 

@@ -19,12 +19,12 @@ from retail_platform.silver.classify import (
     CLASSES,
     classified,
     superseded_rows,
-    superseded_slices,
 )
 from retail_platform.silver.dating import dated_after
 from retail_platform.silver.drift import with_kept
 from retail_platform.silver.history import with_valid_from
 from retail_platform.silver.reading import BronzeHours, HourRead, in_hours
+from retail_platform.silver.slices import superseded_slices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> Dat
             if observed is None
             else observed.where(in_hours(others))
         )
-        losers = _superseded(table, batch, rivals)
+        losers = _superseded(table, batch, rivals, hours.covered(others))
         superseded = stack.enter_context(lakehouse.staged(losers, rows=read.rows))
     return stack.enter_context(
         lakehouse.staged(
@@ -129,10 +129,12 @@ def _newest_read(table: Table) -> bool:
     return table.row.swept_by is not None and table.row.silver.merge != "scd2"
 
 
-def _superseded(table: Table, batch: DataFrame, others: DataFrame) -> DataFrame:
+def _superseded(
+    table: Table, batch: DataFrame, others: DataFrame, covered: DataFrame | None
+) -> DataFrame:
     key, by = table.row.key, table.row.swept_by
     if table.row.silver.merge == "scd2":
         return superseded_rows(batch, others, [*key, "_watermark"])
     if by is None:
         return superseded_rows(batch, others, key)
-    return superseded_slices(batch, others, key, by)
+    return superseded_slices(batch, others, key, by, covered)

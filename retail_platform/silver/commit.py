@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.silver.batch import Batch
-from retail_platform.silver.classify import missing_from, read_again_later
 from retail_platform.silver.inferred import add_inferred_members
 from retail_platform.silver.pii import follow
 from retail_platform.silver.reading import BronzeHours, HourRead
+from retail_platform.silver.slices import missing_from, read_again_later
 from retail_platform.silver.upsert import apply_rows, sweep
 from retail_platform.silver.versions import apply_observed, apply_rebuilt, apply_versions
 
@@ -29,7 +29,8 @@ def missing_keys(
         hours: The table's hours.
         batch: The batch.
         emptied: Whether somebody approved that this empty read empties the table: only then
-            does it sweep, unless the table was read again later.
+            does it sweep more than the range that it covered, unless the table was read again
+            later.
 
     Returns:
         The keys, materialised. None where there is nothing to sweep, or where the versions are
@@ -38,7 +39,9 @@ def missing_keys(
     table, lakehouse, read = hours.table, hours.lakehouse, batch.read
     key, by = table.row.key, table.row.swept_by
     versions = table.row.silver.merge == "scd2"
-    if by is None or (read.rows == 0 and not emptied) or (versions and read.others):
+    covered = hours.covered([read.hour])
+    told = emptied or covered is not None
+    if by is None or (read.rows == 0 and not told) or (versions and read.others):
         return None
     if hours.is_replaced(read.hour):
         return None
@@ -48,12 +51,11 @@ def missing_keys(
     target = lakehouse.read("silver", table.entity).where(f"{in_force} and not _inferred")
     # A refused row says that its key is there; in a table that is replaced it says nothing.
     there = "_there and _good" if hours.replaces else "_there"
-    missing = missing_from(batch.rows, there, target, key, by)
+    missing = missing_from(batch.rows, there, target, key, by, covered)
     if read.others:
         others = hours.standardised(read.received, read.others)
-        missing = missing.join(
-            read_again_later(batch.rows, others, key, by), list(key), "left_anti"
-        )
+        later = read_again_later(batch.rows, others, target, key, by, covered)
+        missing = missing.join(later, list(key), "left_anti")
     stored = lakehouse.row_count("silver", table.entity)
     missing = stack.enter_context(lakehouse.staged(missing, rows=stored))
     return missing if missing.count() else None

@@ -12,12 +12,14 @@ from pyspark.sql.connect import functions as f
 
 from retail_platform.control.ledger import Ledger
 from retail_platform.control.models import Status
+from retail_platform.extract.coverage import Covered
 from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import column_names
 from retail_platform.silver.dating import dated_once
 from retail_platform.silver.drift import of_read
 from retail_platform.silver.masking import masking_key
+from retail_platform.silver.slices import covered_frame
 from retail_platform.silver.standardise import standardise
 
 
@@ -70,13 +72,16 @@ class BronzeHours:
                 f.max("_extracted_at").alias("extracted_max"),
             )
         )
+        # The last read of an hour may have found nothing, or less than the one before.
+        covering = self._covering_reads([hour])
         read_at = None if found["rows"] else self._empty_read_at(hour)
+        last = [found["extracted_max"] or read_at, *[read.read_at for read in covering]]
         read = HourRead(
             hour=hour,
             received=self._received(hour, rows=found["rows"]),
             rows=found["rows"],
             extracted_min=found["extracted_min"] or read_at,
-            extracted_max=found["extracted_max"] or read_at,
+            extracted_max=max((moment for moment in last if moment), default=None),
             others=[],
         )
         return replace(read, others=self._other_hours(read))
@@ -87,7 +92,17 @@ class BronzeHours:
 
     def standardised(self, received: pa.Schema, hours: list[datetime]) -> DataFrame:
         """Rows of some hours, named, typed and judged one by one."""
-        return standardise(self.raw(hours), received, self.table, pii_key=self._masking_key)
+        return standardise(
+            self.raw(hours),
+            received,
+            self.table,
+            pii_key=self._masking_key,
+            covered=self.covered(hours),
+        )
+
+    def covered(self, hours: list[datetime]) -> DataFrame | None:
+        """Reads of these hours that brought ranges whole, see `covered_frame`."""
+        return covered_frame(self.lakehouse.spark, self.table, self._covering_reads(hours))
 
     def clear(self, received: pa.Schema, hour: datetime) -> DataFrame:
         """Rows of an hour with the clear values that the restricted table keeps."""
@@ -135,6 +150,11 @@ class BronzeHours:
         if not versions or not rows:
             return stored
         return of_read(stored, column_names(self.ledger.schemas.schema(asset, versions[-1])))
+
+    def _covering_reads(self, hours: list[datetime]) -> list[Covered]:
+        if not self.table.row.silver.sweep:
+            return []
+        return self.ledger.covered(f"bronze/{self.table.bronze}", hours)
 
     def _empty_read_at(self, hour: datetime) -> datetime | None:
         """When an hour without rows was read, which only the ledger knows."""

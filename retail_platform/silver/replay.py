@@ -27,7 +27,7 @@ from retail_platform.silver.batch import Batch, classified_rows
 from retail_platform.silver.commit import commit, infer, keep_clear
 from retail_platform.silver.load import SilverLoader
 from retail_platform.silver.reading import BronzeHours, HourRead
-from retail_platform.silver.standardise import with_last_words
+from retail_platform.silver.slices import with_last_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +102,7 @@ class _ChosenRows(BronzeHours):
             .withColumn("_good", f.expr("_good and _refused is null"))
             .drop("_refused"),
             self.table,
+            self.covered(hours),
         )
 
     def of_this_load(self, rows: DataFrame) -> DataFrame:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
-from pyspark.sql.connect.window import Window
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.column_policies import RemovedDefault
@@ -17,6 +16,7 @@ from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.casting import masked, read_as, sql_text, text_of
 from retail_platform.silver.masking import normalised
+from retail_platform.silver.slices import with_last_words
 
 META = ("_watermark", "_extracted_at", "_row_hash", "_hour", "_deleted", "_inferred")
 META_FIELDS = (
@@ -121,6 +121,7 @@ def standardise(
     *,
     pii_key: str | None,
     clear: bool = False,
+    covered: DataFrame | None = None,
 ) -> DataFrame:
     """Names, types and judges every row.
 
@@ -131,6 +132,7 @@ def standardise(
         pii_key: Key that masks personal columns.
         clear: Whether to add ``_clear_<column>``, the normal form of personal columns that the
             restricted table keeps.
+        covered: Reads of these hours that brought ranges whole, as `covered_frame` gives them.
 
     Returns:
         The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
@@ -138,9 +140,8 @@ def standardise(
         ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing or
         in the future and the metadata leaves such rows out), ``_dated`` (its ``_watermark`` is
         the source's clock for the same reason), ``_unreadable_values`` (how many values outside of
-        key and watermark cannot be read as their type), ``_good`` (may enter Silver) and
-        ``_outdated`` (the hour holds a later read of its slice), and what `with_last_words`
-        adds.
+        key and watermark cannot be read as their type), ``_good`` (may enter Silver), and what
+        `with_last_words` adds.
 
     Raises:
         PermanentFailure: the contract masks columns and there is no key.
@@ -211,60 +212,7 @@ def standardise(
             judged = judged.withColumn(f"{CLEAR}{name}", f.expr(comparable))
         judged = judged.withColumn(name, f.expr(masked(comparable, pii_key or "")))
     judged = judged.withColumn("_good", f.expr(f"size({REASONS}) = 0 and not _excluded"))
-    return with_last_words(judged.withColumn("_outdated", _outdated(table)), table)
-
-
-def _outdated(table: Table) -> Column:
-    """Whether a later read of the row's slice lies in the same hour: that is the whole slice."""
-    if not table.row.keeps_whole_reads:
-        return f.lit(False)
-    newest = f.max("_extracted_at").over(Window.partitionBy("_hour", *table.row.silver.sweep))
-    return f.col("_extracted_at") < newest
-
-
-def with_last_words(rows: DataFrame, table: Table) -> DataFrame:
-    """Adds what the last read of an hour says of each key that did not refuse it.
-
-    Of a table that is read in whole slices, an hour may hold several reads of a slice. They count
-    as if each had been an hour of its own: a later read replaces the ones before and ends what it
-    lacks, but where the key is there and broke a rule, what was before stays in force.
-
-    Args:
-        rows: Rows with ``_good`` and ``_outdated``.
-        table: The table's metadata.
-
-    Returns:
-        The rows with ``_overruled`` (a later read of the hour has the key as a good row, or lacks
-        it), ``_there`` (the row says that its key is in force at the end of the hour) and
-        ``_heard`` (some read of the hour has the key as a good row, or lacks it).
-    """
-    if not table.row.silver.sweep:
-        return (
-            rows.withColumn("_overruled", f.col("_outdated"))
-            .withColumn("_there", ~f.col("_outdated"))
-            .withColumn("_heard", f.expr("_good and not _outdated"))
-        )
-    hour_and_slice = ["_hour", *table.row.silver.sweep]
-    member = [*hour_and_slice, *table.row.key]
-    taken = f.max(f.expr("cast(_good as int)")).over(Window.partitionBy(*member, "_extracted_at"))
-    # Never empty: a set of nothing is NULL on Sail.
-    refusals = f.collect_set(
-        f.expr("case when _taken = 0 then _extracted_at else timestamp'1900-01-01 00:00:00' end")
-    )
-    said = (
-        rows.withColumn("_taken", taken)
-        .withColumn(
-            "_reads", f.collect_set("_extracted_at").over(Window.partitionBy(*hour_and_slice))
-        )
-        .withColumn("_refusals", refusals.over(Window.partitionBy(*member)))
-        .withColumn("_said", f.expr("array_max(array_except(_reads, _refusals))"))
-    )
-    return (
-        said.withColumn("_overruled", f.expr("_good and coalesce(_said > _extracted_at, false)"))
-        .withColumn("_there", f.expr("_said is null or (_good and _said = _extracted_at)"))
-        .withColumn("_heard", f.expr("_said is not null"))
-        .drop("_taken", "_reads", "_refusals", "_said")
-    )
+    return with_last_words(judged, table, covered)
 
 
 def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:

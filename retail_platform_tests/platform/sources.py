@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from retail_platform.extract.coverage import Bounds
 from retail_platform.extract.local_time import local_hour
 from retail_platform.extract.window import Window
 from retail_platform.metadata.loader import Table
@@ -54,6 +55,25 @@ class ArrowReader:
 
     def committed(self) -> None:
         """Nothing to remember."""
+
+
+class CoveringReader(ArrowReader):
+    """The same, whose reads bring a range whole."""
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, object]],
+        columns: Sequence[str],
+        *,
+        clock: datetime | None = None,
+        bounds: Bounds,
+    ) -> None:
+        super().__init__(rows, columns, clock=clock)
+        self.bounds = bounds
+
+    def covered(self, table: Table, window: Window) -> Bounds:
+        """The range, whatever the window."""
+        return self.bounds
 
 
 class Database:

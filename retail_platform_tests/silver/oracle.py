@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from retail_platform.extract.coverage import Covered
 from retail_platform_tests.platform.box import HOUR, Row
 
 Sequence = tuple[Any, ...]
@@ -138,7 +139,13 @@ def snapshot_versions(bronze: list[Row], columns: list[str], key: list[str]) -> 
 
 
 def whole_slices(
-    bronze: list[Row], columns: list[str], key: list[str], by: list[str], *, read_by_read: bool
+    bronze: list[Row],
+    columns: list[str],
+    key: list[str],
+    by: list[str],
+    *,
+    read_by_read: bool,
+    covered: Iterable[Covered] = (),
 ) -> list[Row]:
     """Full, restated and file tables: the newest read of a slice says which keys there are.
 
@@ -150,10 +157,24 @@ def whole_slices(
         key: Key columns.
         by: Columns that name a slice; none: the whole table.
         read_by_read: Whether each read within an hour counts as one; else they count as one read.
+        covered: Reads that brought ranges whole: slices inside that they lack are empty.
     """
     live: dict[tuple, Row] = {}
-    for _, rows in _hours(bronze):
-        reads: dict[tuple, list[Row]] = {}
+    slices = {_raw_key(row, by) for row in bronze}
+    with_rows = dict(_hours(bronze))
+    for hour in sorted({*with_rows, *(read.hour for read in covered)}):
+        rows = with_rows.get(hour, [])
+        reads: dict[tuple, list[Row]] = {
+            (read.read_at, name): []
+            for read in covered
+            if read.hour == hour
+            for name in slices
+            if all(
+                read.bounds[column][0] <= value <= read.bounds[column][1]
+                for column, value in zip(by, name, strict=True)
+                if column in read.bounds
+            )
+        }
         for row in rows:
             moment = row["_extracted_at"] if read_by_read else EARLIEST
             reads.setdefault((moment, _raw_key(row, by)), []).append(row)
