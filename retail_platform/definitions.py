@@ -47,7 +47,7 @@ def build_defs(
         settings: Settings of the deployment.
         resource_overrides: Resources that replace those of the same key, for tests.
     """
-    catalog = load_catalog(settings.catalog)
+    catalog = load_catalog(settings.catalog, without=settings.without_sources)
     partitions = hourly_partitions(settings.partitions_start)
     tables = [
         build_bronze_asset(table=table, partitions_def=partitions) for table in catalog.tables

@@ -43,6 +43,8 @@ class Settings:
         simulator: Whether the simulator in ``home`` stands in for the sources.
         quiet_hours: First hour of the nightly maintenance and the hour in which it begins no more
             tables, of the day in UTC.
+        without_sources: Sources of the catalog that this deployment leaves out: their tables are
+            not loaded, and stay empty for those that read them.
     """
 
     home: Path
@@ -55,6 +57,7 @@ class Settings:
     pii_key: str | None
     simulator: bool
     quiet_hours: tuple[int, int] = (1, 5)
+    without_sources: frozenset[str] = frozenset()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -75,6 +78,7 @@ class Settings:
             "PII_KEY": "",
             "SIMULATOR": "0",
             "QUIET_HOURS": "1-5",
+            "WITHOUT_SOURCES": "",
         }
         unknown = sorted(
             name
@@ -97,6 +101,7 @@ class Settings:
             pii_key=value["PII_KEY"] or None,
             simulator=_switch(value["SIMULATOR"]),
             quiet_hours=_hours(value["QUIET_HOURS"]),
+            without_sources=frozenset(filter(None, value["WITHOUT_SOURCES"].split(","))),
         )
 
 

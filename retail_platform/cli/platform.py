@@ -43,7 +43,7 @@ class Platform:
     @cached_property
     def catalog(self) -> Catalog:
         """All tables."""
-        return load_catalog(self.settings.catalog)
+        return load_catalog(self.settings.catalog, without=self.settings.without_sources)
 
     @cached_property
     def control(self) -> ControlResource:

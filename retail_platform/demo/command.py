@@ -23,8 +23,14 @@ from retail_platform.demo.summary import (
 from retail_platform.extract.window import HOUR
 from retail_platform.failures import PermanentFailure
 from retail_platform.settings import Settings
+from retail_platform.simulator.postgres import INSTALL
 from retail_platform.simulator.reconciliation import report_reconciliation
 from retail_platform.simulator.simulator import Simulator
+
+ADDED_BY = {
+    "suppliers": f"PostgreSQL is not installed; to add it, {INSTALL}, and start the demo again"
+}
+"""Why a source may be left out, and how to add it."""
 
 
 def run_demo(*, hours: int, ui: bool, before: datetime | None, fresh: bool, port: int) -> int:
@@ -72,8 +78,11 @@ def run_demo(*, hours: int, ui: bool, before: datetime | None, fresh: bool, port
 def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -> bool:
     task = progress.add_task("RetailCorp in a box", total=None)
     simulator, planned = _open_simulator(home, hours, before)
-    with simulator.serve_ads() as ads_url:
-        settings = enter_demo_environment(home, simulator.environment(ads_url), simulator.start)
+    with simulator.serve_ads() as ads_url, simulator.serve_suppliers() as suppliers_url:
+        sources = simulator.environment(ads_url, suppliers_url)
+        settings = enter_demo_environment(home, sources, simulator.start)
+        for source in settings.without_sources:
+            CONSOLE.print(f"Source {source} is left out: {ADDED_BY[source]}.")
         progress.update(task, description="code location")
         import dagster as dg
 

@@ -15,5 +15,5 @@ def reconciled_lines(simulator: Simulator | None = None) -> list[Line]:
         simulator=simulator or Simulator.open(settings.home),
         ledger=Ledger(open_control(settings.control_url)),
         lake_url=settings.lake_url,
-        catalog=load_catalog(settings.catalog),
+        catalog=load_catalog(settings.catalog, without=settings.without_sources),
     )

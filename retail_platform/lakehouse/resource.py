@@ -75,7 +75,7 @@ class LakehouseResource(dg.ConfigurableResource):
                 self._session = self._lake = None
 
     def refresh_catalog(self) -> None:
-        """Creates missing Silver tables and registers every table that exists."""
+        """Creates missing Silver tables, also of sources left out, and registers all that exist."""
         lake = self.lake
         for table in load_catalog(Path(self.catalog)).tables:
             lake.ensure(

@@ -1,8 +1,8 @@
 """Reads the catalog folder into one validated ``Catalog``; a bad file raises, with its line."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -62,14 +62,21 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """All tables of the platform, by Silver entity, parents before children."""
+    """All tables of the platform, parents before children.
+
+    Attributes:
+        tables: Those that are loaded.
+        left_out: Those of sources that this deployment leaves out. They exist in Silver, so that
+            references to them and models over them work, and no load fills them.
+    """
 
     tables: tuple[Table, ...]
+    left_out: tuple[Table, ...] = ()
 
     @cached_property
     def by_entity(self) -> dict[str, Table]:
-        """Tables by Silver entity."""
-        return {table.entity: table for table in self.tables}
+        """Tables by Silver entity, those that are left out among them."""
+        return {table.entity: table for table in (*self.tables, *self.left_out)}
 
     @cached_property
     def by_bronze(self) -> dict[str, Table]:
@@ -82,8 +89,12 @@ class Catalog:
         return tuple(sorted({table.source for table in self.tables}))
 
 
-def load_catalog(folder: Path) -> Catalog:
+def load_catalog(folder: Path, *, without: Collection[str] = ()) -> Catalog:
     """Reads ``sources/*.yaml`` and ``contracts/silver/*.yaml`` below ``folder``.
+
+    Args:
+        folder: The catalog.
+        without: Sources that are left out; nothing waits for their tables.
 
     Raises:
         PermanentFailure: a file cannot be read, does not fit its model, or rows contradict each
@@ -113,7 +124,31 @@ def load_catalog(folder: Path) -> Catalog:
     for path, source in sources:
         for where, row in _rows(path, source):
             _check_references(where, row, tables)
-    return Catalog(tables=tuple(tables[entity] for entity in _parents_first(tables, places)))
+    _refuse_unknown(without, [source.source for _, source in sources])
+    ordered = [tables[entity] for entity in _parents_first(tables, places)]
+    kept = [table for table in ordered if table.source not in without]
+    return Catalog(
+        tables=tuple(_waiting_for(table, {other.entity for other in kept}) for table in kept),
+        left_out=tuple(table for table in ordered if table.source in without),
+    )
+
+
+def _refuse_unknown(without: Collection[str], sources: Collection[str]) -> None:
+    unknown = sorted(set(without) - set(sources))
+    if unknown:
+        raise PermanentFailure(
+            f"RETAIL_WITHOUT_SOURCES names {unknown}, which are no sources of the catalog. "
+            f"Sources: {sorted(sources)}."
+        )
+
+
+def _waiting_for(table: Table, entities: Collection[str]) -> Table:
+    """The table, waiting for no parent but these."""
+    return replace(
+        table,
+        parents=tuple(parent for parent in table.parents if parent in entities),
+        hard_parents=tuple(parent for parent in table.hard_parents if parent in entities),
+    )
 
 
 def _rows(path: Path, source: Source) -> Iterator[tuple[Place, TableRow]]:

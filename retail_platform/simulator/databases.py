@@ -22,10 +22,11 @@ class Table:
     """One source table.
 
     Attributes:
-        database: File it lives in, ``sales`` or ``inventory``.
+        database: File it lives in, ``sales`` or ``inventory``, or the database ``suppliers``.
         name: Table name.
         key: Primary key columns.
-        columns: Column definitions in order; ``modified_at`` comes last. Money and time are TEXT.
+        columns: Column definitions in order; ``modified_at`` comes last. In files money and time
+            are TEXT.
     """
 
     database: str
@@ -110,13 +111,6 @@ TABLES = (
         "location_id",
         "location_id INTEGER, name TEXT, cost_rate TEXT, availability TEXT",
     ),
-    _table(
-        "inventory",
-        "suppliers",
-        "supplier_id",
-        "supplier_id INTEGER, account_number TEXT, name TEXT, credit_rating INTEGER,"
-        "is_preferred INTEGER, is_active INTEGER",
-    ),
 )
 BY_NAME = {table.name: table for table in TABLES}
 DATABASES = ("sales", "inventory")
@@ -156,8 +150,8 @@ def apply(path: Path, *, database: str, changes: Iterable[Change], clock: dateti
     count = 0
     with _transaction(path) as connection:
         for change in changes:
-            table = BY_NAME[change.table]
-            if table.database != database:
+            table = BY_NAME.get(change.table)
+            if table is None or table.database != database:
                 continue
             if change.op == "delete":
                 where = " AND ".join(f"{column} = ?" for column in table.key)

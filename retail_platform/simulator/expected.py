@@ -43,6 +43,14 @@ MONEY = {
     "products": ("standard_cost", "list_price"),
     "stock_levels": ("quantity",),
     "locations": ("cost_rate",),
+    "supplier_products": ("standard_price", "last_receipt_cost", "on_order_quantity"),
+    "purchase_orders": ("sub_total", "tax_amount", "freight", "total_due"),
+    "purchase_order_lines": (
+        "ordered_quantity",
+        "line_total",
+        "received_quantity",
+        "rejected_quantity",
+    ),
 }
 SCD2 = frozenset({"customers", "products", "stock_levels", "suppliers"})
 MICROS_PER_CENT = 10_000

@@ -14,9 +14,9 @@ from typing import Any
 from retail_platform.failures import PermanentFailure
 from retail_platform.simulator.ads_model import FACEBOOK, GOOGLE, Account, Figures
 from retail_platform.simulator.changes import State
-from retail_platform.simulator.databases import BY_NAME
 from retail_platform.simulator.shifts import COMPANY_ZONE
 from retail_platform.simulator.simulator import Simulator
+from retail_platform.simulator.world import TABLES
 
 RESTATE_DAYS = 3
 SNAPSHOTS = frozenset({"stock_levels", "suppliers", "locations", "categories", "territories"})
@@ -61,10 +61,10 @@ class Read:
         """
         source, _, name = self.table.partition("__")
         entity = _BY_SOURCE.get(source, name)
-        if entity not in BY_NAME and entity not in _BY_SOURCE.values():
+        if entity not in TABLES and entity not in _BY_SOURCE.values():
             raise PermanentFailure(
                 f"reconciliation: table {self.table} is not served by the simulator; it has "
-                f"{', '.join(sorted([*BY_NAME, *_BY_SOURCE]))}"
+                f"{', '.join(sorted([*TABLES, *_BY_SOURCE]))}"
             )
         return entity
 

@@ -1,6 +1,7 @@
 """Products, their categories, and the small reference tables of the company.
 
-Here belongs what is sold and by whom it is supplied, with price changes; stock is in :mod:`stock`.
+Here belongs what is sold, with price changes; stock is in :mod:`stock`, suppliers are in
+:mod:`purchasing`.
 """
 
 from datetime import date
@@ -14,7 +15,6 @@ from retail_platform.simulator.shifts import DAY, local_micros
 
 PRICE_CHANGES_A_DAY = 4
 MOVED_SUBCATEGORY_SHARE = 0.3
-SUPPLIER_CHANGE_SHARE = 0.5
 
 
 def product_rows() -> State:
@@ -75,8 +75,8 @@ def write_products(
             journal.put("products", key, changed, at, op="update")
 
 
-def write_references(journal: Journal, *, seed: int, first: date, last: date) -> None:
-    """Write categories, territories, locations and suppliers, and the suppliers' new ratings."""
+def write_references(journal: Journal, *, seed: int) -> None:
+    """Write categories, territories and locations."""
     rng = dice(seed, "references")
 
     def past() -> int:
@@ -112,31 +112,3 @@ def write_references(journal: Journal, *, seed: int, first: date, last: date) ->
             "availability": row["Availability"],
         }
         journal.put("locations", (location_id,), location, past())
-    suppliers = supplier_rows()
-    for key, supplier in suppliers.items():
-        journal.put("suppliers", key, supplier, past())
-    keys = list(suppliers)
-    for day in days(first, last):
-        rng = dice(seed, "suppliers", day)
-        at, key = local_micros(day, shop_second(rng)), rng.choice(keys)
-        if rng.random() > SUPPLIER_CHANGE_SHARE or at < journal.start:
-            continue
-        rating = int(suppliers[key]["credit_rating"] or 0) % 5 + 1
-        suppliers[key] = {**suppliers[key], "credit_rating": rating}
-        journal.put("suppliers", key, suppliers[key], at, op="update")
-
-
-def supplier_rows() -> State:
-    """Every vendor without ``modified_at``, by ``(supplier_id,)``; flags are 0 and 1."""
-    rows: State = {}
-    for row in pack.oltp_rows("Vendor"):
-        supplier_id = int(row["BusinessEntityID"])
-        rows[(supplier_id,)] = {
-            "supplier_id": supplier_id,
-            "account_number": row["AccountNumber"],
-            "name": row["Name"],
-            "credit_rating": int(row["CreditRating"]),
-            "is_preferred": int(row["PreferredVendorStatus"]),
-            "is_active": int(row["ActiveFlag"]),
-        }
-    return rows

@@ -214,7 +214,7 @@ def build_reconciliation_defs(*, settings: Settings) -> dg.Definitions:
             simulator=Simulator.open(settings.home),
             ledger=control.ledger,
             lake_url=settings.lake_url,
-            catalog=load_catalog(settings.catalog),
+            catalog=load_catalog(settings.catalog, without=settings.without_sources),
         )
         return dg.AssetCheckResult(
             passed=all(line.agrees for line in lines), description=_verdict(lines)

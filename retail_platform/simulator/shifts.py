@@ -47,7 +47,8 @@ class Feed:
 WEB = Feed(anchor=date(2021, 10, 31), last_day=date(2021, 12, 31), zone=COMPANY_ZONE)
 RESELLER = Feed(anchor=date(2014, 1, 25), last_day=date(2014, 5, 1), zone=COMPANY_ZONE)
 POS = Feed(anchor=date(2011, 11, 11), last_day=date(2011, 12, 9), zone=POS_ZONE)
-FEEDS = {"web": WEB, "reseller": RESELLER, "pos": POS}
+PURCHASES = Feed(anchor=date(2025, 6, 29), last_day=date(2025, 8, 2), zone=COMPANY_ZONE)
+FEEDS = {"web": WEB, "reseller": RESELLER, "pos": POS, "purchases": PURCHASES}
 
 
 def to_micros(at: datetime) -> int:

@@ -1,14 +1,16 @@
 """The simulator as a whole: one object that owns the sources and their common clock.
 
 Here belongs the order of things: what the first start fixes, how the clock moves, where the sources
-are. The sources themselves are in :mod:`databases`, :mod:`pos` and :mod:`ads_server`.
+are. The sources themselves are in :mod:`databases`, :mod:`supplier_database`, :mod:`pos` and
+:mod:`ads_server`.
 
 Everything under the home folder's ``simulator/`` is deterministic from (seed, now, start): the
 change log is not stored but made again when it is first needed (about three seconds), and its
 SHA-256 is compared with ``state.json``.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +19,15 @@ import retail_platform.simulator.ads_facebook as ads_facebook
 import retail_platform.simulator.ads_google as ads_google
 import retail_platform.simulator.ads_server as ads_server
 import retail_platform.simulator.databases as databases
+import retail_platform.simulator.supplier_database as supplier_database
 from retail_platform.failures import PermanentFailure
 from retail_platform.simulator.ads_server import Faults
 from retail_platform.simulator.changes import ChangeLog
 from retail_platform.simulator.pos import PosFeed
+from retail_platform.simulator.postgres import postgres_programs
 from retail_platform.simulator.shifts import FEEDS, POS, POS_ZONE
 from retail_platform.simulator.state import State
+from retail_platform.simulator.supplier_database import SupplierDatabase
 from retail_platform.simulator.world import build_log
 
 LANDING_DAYS = 2
@@ -43,6 +48,7 @@ class Simulator:
         self.folder = folder
         self._state = state
         self.pos = PosFeed(state.weeks["pos"])
+        self._suppliers: SupplierDatabase | None = None
 
     @staticmethod
     def exists(home: Path) -> bool:
@@ -156,6 +162,9 @@ class Simulator:
         if target > self.clock:
             for database in databases.DATABASES:
                 applied += self._advance_database(database, target)
+            if self._suppliers is not None:
+                changes = self.log.between(self.clock, target)
+                applied += self._suppliers.apply(changes, target)
             self.pos.drop(self.landing, after=self.clock, until=target)
             self._state = self._state.at(target)
             self._state.write(self.folder / "state.json")
@@ -184,13 +193,37 @@ class Simulator:
         """Serve both ad APIs while the context is open; it yields the base URL."""
         return ads_server.serve(lambda: self.clock, seed=self.seed, faults=faults)
 
-    def environment(self, ads_url: str) -> dict[str, str]:
+    @contextmanager
+    def serve_suppliers(self) -> Iterator[str | None]:
+        """Serve the supplier database at the clock, which goes with it while the context is open.
+
+        Yields:
+            Its SQLAlchemy URL; None where PostgreSQL is not installed.
+
+        Raises:
+            PermanentFailure: PostgreSQL is installed and did not start.
+        """
+        if postgres_programs() is None:
+            yield None
+            return
+        with supplier_database.serve(self.log, self.clock) as database:
+            self._suppliers = database
+            try:
+                yield database.url
+            finally:
+                self._suppliers = None
+
+    def environment(self, ads_url: str, suppliers_url: str | None) -> dict[str, str]:
         """Environment variables that point the platform at these sources.
 
         Args:
             ads_url: Base URL from :meth:`serve_ads`.
+            suppliers_url: URL from :meth:`serve_suppliers`; None leaves the source out.
         """
+        suppliers = {"SUPPLIERS_DB_URL": suppliers_url} if suppliers_url else {}
         return {
+            "RETAIL_WITHOUT_SOURCES": "" if suppliers else supplier_database.DATABASE,
+            **suppliers,
             "SALES_DB_URL": f"sqlite:///{self._database('sales')}",
             "INVENTORY_DB_URL": f"sqlite:///{self._database('inventory')}",
             "POS_LANDING": str(self.landing),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from retail_platform.failures import PermanentFailure
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 import retail_platform.simulator.pack as pack
 from retail_platform.simulator.chance import dice
 from retail_platform.simulator.changes import ChangeLog
-from retail_platform.simulator.databases import TABLES
+from retail_platform.simulator.databases import TABLES as FILE_TABLES
 from retail_platform.simulator.goods import product_rows, write_products, write_references
 from retail_platform.simulator.journal import Journal
 from retail_platform.simulator.order_life import placed_at, write_order
@@ -22,9 +22,14 @@ from retail_platform.simulator.people import (
     write_customers,
     write_stores,
 )
+from retail_platform.simulator.purchasing import write_purchases, write_suppliers
 from retail_platform.simulator.sales_orders import Draft, reseller_drafts, web_drafts, web_names
 from retail_platform.simulator.shifts import COMPANY_ZONE, MINUTE, to_micros
 from retail_platform.simulator.stock import write_stock
+from retail_platform.simulator.supplier_database import TABLES as SUPPLIER_TABLES
+
+TABLES = {table.name: table for table in (*FILE_TABLES, *SUPPLIER_TABLES)}
+"""Every table of the company's databases by name."""
 
 LATE_CUSTOMER_SHARE = 0.01
 
@@ -36,7 +41,7 @@ def build_log(*, seed: int, start: datetime, end: datetime, weeks: Mapping[str, 
         seed: Seed of every draw.
         start: The first clock, aware UTC.
         end: The end of the data, aware UTC.
-        weeks: Shift of the feeds ``web`` and ``reseller`` in whole weeks.
+        weeks: Shift of the feeds ``web``, ``reseller`` and ``purchases`` in whole weeks.
     """
     # Hundreds of thousands of rows that all stay: the collector would walk them in vain.
     gc.disable()
@@ -47,9 +52,7 @@ def build_log(*, seed: int, start: datetime, end: datetime, weeks: Mapping[str, 
 
 
 def _written(seed: int, start: datetime, end: datetime, weeks: Mapping[str, int]) -> ChangeLog:
-    journal = Journal(
-        tables=(table.name for table in TABLES), start=to_micros(start), end=to_micros(end)
-    )
+    journal = Journal(tables=TABLES, start=to_micros(start), end=to_micros(end))
     first, last = start.astimezone(COMPANY_ZONE).date(), end.astimezone(COMPANY_ZONE).date()
     places = addresses()
     web_lines = pack.web_order_lines()
@@ -58,7 +61,9 @@ def _written(seed: int, start: datetime, end: datetime, weeks: Mapping[str, int]
     drafts = web_drafts(web_lines, customers, products, weeks["web"])
     drafts += reseller_drafts(customers, weeks["reseller"])
     drafts = [draft for draft in drafts if draft.day <= last]
-    write_references(journal, seed=seed, first=first, last=last)
+    write_references(journal, seed=seed)
+    write_suppliers(journal, seed=seed, first=first, last=last)
+    write_purchases(journal, seed=seed, weeks=weeks["purchases"], last=last)
     write_products(journal, products=products, seed=seed, first=first, last=last)
     write_stores(journal, stores=store_rows(places, customers), seed=seed, first=first, last=last)
     write_customers(

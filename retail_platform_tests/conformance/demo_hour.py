@@ -53,8 +53,8 @@ def sources(home: Path) -> Iterator[tuple[datetime, dict[str, str]]]:
     (hour,) = Simulator.plan_trading_hours(1, now=NOW)
     simulator = Simulator.open(home, now=NOW, start=hour)
     simulator.advance_to(hour + timedelta(hours=1))
-    with simulator.serve_ads() as url:
-        yield hour, simulator.environment(url)
+    with simulator.serve_ads() as url, simulator.serve_suppliers() as suppliers_url:
+        yield hour, simulator.environment(url, suppliers_url)
 
 
 def load(
@@ -77,6 +77,7 @@ def load(
             "RETAIL_ENGINE_URL": engine_url,
             "RETAIL_PII_KEY": "equal on every engine, so that masks are equal",
             "RETAIL_PARTITIONS_START": "2025-11-01T00:00+00:00",
+            "RETAIL_WITHOUT_SOURCES": environ["RETAIL_WITHOUT_SOURCES"],
         }
     )
     os.environ.update(environ)

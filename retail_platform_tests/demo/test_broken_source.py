@@ -58,7 +58,9 @@ def test_broken_customers_leave_inventory_ads_and_their_gold_alone(home: Path) -
     simulator = Simulator.open(home, now=NOW, start=hour)
     simulator.advance_to(hour + timedelta(hours=1))
     with simulator.serve_ads() as ads_url:
-        settings = enter_demo_environment(home, simulator.environment(ads_url), simulator.start)
+        settings = enter_demo_environment(
+            home, simulator.environment(ads_url, None), simulator.start
+        )
         database = os.environ["SALES_DB_URL"].removeprefix("sqlite:///")
         rename(database, "customers", "elsewhere")
         job = build_defs(settings).resolve_job_def(ALL_HOURLY)

@@ -15,7 +15,7 @@ from retail_platform.settings import Settings
 TABLES = {
     "facebook_ads": {"insights": "facebook_insights"},
     "google_ads": {"campaign_performance": "google_campaign_performance"},
-    "inventory": {name: name for name in ("locations", "stock_levels", "suppliers")},
+    "inventory": {name: name for name in ("locations", "stock_levels")},
     "pos": {"transactions": "pos_transactions"},
     "sales": {
         name: name
@@ -28,6 +28,10 @@ TABLES = {
             "stores",
             "territories",
         )
+    },
+    "suppliers": {
+        name: name
+        for name in ("purchase_order_lines", "purchase_orders", "supplier_products", "suppliers")
     },
 }
 JOBS = {
