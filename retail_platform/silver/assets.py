@@ -132,6 +132,8 @@ def build_silver_asset(
                 **load.counts.parts,
                 "swept": load.counts.swept,
                 "inferred": load.counts.inferred,
+                "doubled_local_times": load.clock_changes.doubled,
+                "skipped_local_times": load.clock_changes.skipped,
                 "open_quarantined": open_rows,
                 "quarantined_by_reason": _reasons_table(load, by_rule),
                 "delta_version": load.version,

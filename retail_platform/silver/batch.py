@@ -20,6 +20,7 @@ from retail_platform.silver.classify import (
     classified,
     superseded_rows,
 )
+from retail_platform.silver.clock_changes import DOUBLED, SKIPPED, ClockChanges
 from retail_platform.silver.dating import dated_after
 from retail_platform.silver.drift import with_kept
 from retail_platform.silver.history import with_valid_from
@@ -37,6 +38,7 @@ class Batch:
         counts: Rows by class; ``swept`` and ``inferred`` are not known yet.
         watermark_max: Their greatest watermark.
         measured: What the contract's batch rules measure, by name.
+        clock_changes: Values that the source's clock changes make doubtful.
     """
 
     read: HourRead
@@ -44,6 +46,7 @@ class Batch:
     counts: Counts
     watermark_max: datetime | None
     measured: dict[str, int]
+    clock_changes: ClockChanges
 
     @classmethod
     def of(cls, table: Table, read: HourRead, rows: DataFrame) -> "Batch":
@@ -60,12 +63,22 @@ class Batch:
                 f.max("_watermark").alias("_latest"),
                 *[f.expr(f"count_if(_class = '{name}')").alias(name) for name in CLASSES],
                 *[f.expr(aggregate).alias(name) for name, aggregate in asked.items()],
+                f.sum(DOUBLED).alias(DOUBLED),
+                f.sum(SKIPPED).alias(SKIPPED),
             )
         )
         latest = found.pop("_latest")
         measured = {name: found.pop(name) for name in asked}
+        changes = ClockChanges(doubled=found.pop(DOUBLED) or 0, skipped=found.pop(SKIPPED) or 0)
         counts = Counts(read=read.rows, duplicates=found.pop("duplicate"), **found)
-        return cls(read=read, rows=rows, counts=counts, watermark_max=latest, measured=measured)
+        return cls(
+            read=read,
+            rows=rows,
+            counts=counts,
+            watermark_max=latest,
+            measured=measured,
+            clock_changes=changes,
+        )
 
 
 def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> DataFrame:
