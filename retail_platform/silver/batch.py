@@ -18,6 +18,7 @@ from retail_platform.quality.batch_rules import measures
 from retail_platform.silver.classify import (
     CLASSES,
     classified,
+    newest_read_wins,
     superseded_rows,
 )
 from retail_platform.silver.clock_changes import DOUBLED, SKIPPED, ClockChanges
@@ -129,17 +130,12 @@ def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> Dat
                 target,
                 identity,
                 superseded,
-                newest_read=_newest_read(table),
+                newest_read=newest_read_wins(table),
                 replaces=hours.replaces,
             ),
             rows=read.rows,
         )
     )
-
-
-def _newest_read(table: Table) -> bool:
-    """Whether a later read wins whatever its watermarks say: it is whole and keeps no past."""
-    return table.row.swept_by is not None and table.row.silver.merge != "scd2"
 
 
 def _superseded(

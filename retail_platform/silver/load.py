@@ -124,6 +124,7 @@ class SilverLoader:
         with ExitStack() as stack:
             batch = Batch.of(table, read, classified_rows(stack, hours, read))
             counts = batch.counts
+            ledger.check_balance(load_id, counts)
             reasons = quarantine.reasons_of(batch.rows) if counts.quarantined else {}
             verdicts = verdicts_on(hours, batch, reasons)
             approvals = approvals_of(hours, hour, verdicts)
