@@ -4,6 +4,7 @@ Only shapes and their own validity live here. Reading files and checking rows ag
 and against contracts belongs in ``loader``.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -56,10 +57,6 @@ class SilverTarget(Frozen):
             once the table exists. A key may move between them.
         cluster_by: Columns by which maintenance sorts rows into files, the key's as a rule: loads
             and lookups then skip the files that cannot hold their keys.
-        warn_quarantined: Share of quarantined rows (0 to 1) beyond which ``row_rules`` warns.
-        max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
-        warn_open_quarantined: Open quarantined rows of the whole table beyond which
-            ``open_quarantined`` warns. These three are all thresholds of the quarantine.
         max_shrink: Fall of the row count of a swept table (0 to 1) beyond which it is held.
     """
 
@@ -69,10 +66,20 @@ class SilverTarget(Frozen):
     deletes: Literal["soft", "hard"] = "soft"
     partition_by: tuple[Name, ...] = ()
     cluster_by: tuple[Name, ...] = ()
-    warn_quarantined: float = Field(default=0.0, ge=0, le=1)
-    max_quarantined: float = Field(default=0.5, ge=0, le=1)
-    warn_open_quarantined: int = Field(default=0, ge=0)
     max_shrink: float = Field(default=0.2, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leaves_the_quarantine_to_the_contract(cls, value: object) -> object:
+        names = [str(name) for name in value] if isinstance(value, Mapping) else []
+        names = [name for name in names if "quarantined" in name]
+        if names:
+            raise ValueError(
+                f"{', '.join(names)}: thresholds of the quarantine belong to the contract; write "
+                "at its table's quality {type: custom, engine: retail_platform, implementation: "
+                "{measure: quarantinedRows}, unit: percent, mustBeLessOrEqualTo: 50}"
+            )
+        return value
 
 
 class Dependency(Frozen):

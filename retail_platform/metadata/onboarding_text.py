@@ -86,6 +86,16 @@ def with_rows(text: str, proposals: Sequence[Proposal], *, file: str) -> str:
     return _after_line(text, _last_line(text, tables, deeper_than=len(indent)), lines)
 
 
+_QUARANTINE = (
+    "      - name: quarantined rows that hold the hour",
+    "        type: custom",
+    "        engine: retail_platform",
+    "        implementation: {measure: quarantinedRows}",
+    "        unit: percent",
+    "        mustBeLessOrEqualTo: 50",
+)
+
+
 def contract_text(proposal: Proposal, *, source: str) -> str:
     """A contract in ODCS 3.1."""
     entity = proposal.entity
@@ -109,8 +119,7 @@ def contract_text(proposal: Proposal, *, source: str) -> str:
     ]
     for column in proposal.columns:
         lines += [f"      {line}" for line in property_lines(column, proposal.key)]
-    if proposal.rules:
-        lines.append("    quality:")
+    lines += ["    quality:", *_QUARANTINE]
     for predicate in proposal.rules:
         lines += [
             f"      - name: {inline(f'not {predicate}')}",

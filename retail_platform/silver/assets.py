@@ -149,8 +149,8 @@ def _checks(table: Table) -> dict[str, str]:
     """Every check of the table with its description."""
     checks = asset_checks(table) | {
         OPEN_QUARANTINED: (
-            f"Warns when more than {table.row.silver.warn_open_quarantined} quarantined rows of "
-            "the table are neither replayed nor discarded."
+            "Warns unless the table's quarantined rows that are neither replayed nor discarded "
+            f"are {table.contract.quarantine.open.text}."
         )
     }
     if not table.soft_parents:
