@@ -19,6 +19,12 @@ from retail_platform.metadata.column_policies import (
     removed_from,
 )
 from retail_platform.metadata.connections import Connection
+from retail_platform.metadata.file_delivery import (
+    Archive,
+    Completeness,
+    archive_from,
+    completeness_from,
+)
 from retail_platform.metadata.file_formats import CSV, FileFormat
 from retail_platform.metadata.upkeep import Upkeep
 from retail_platform.metadata.values import Duration, Frozen, Name
@@ -120,6 +126,8 @@ class TableRow(Frozen):
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
         files: For files: how they are written; plain CSV where it is left out.
+        complete: For files: how a whole delivery is told from one under way.
+        archive: For files: how they are packed; None where they are not.
         maintenance: How its tables are compacted and how long their older versions are kept.
         pii: Personal Silver columns and how each is protected.
         depends_on: Order and blocking between Silver tables.
@@ -144,6 +152,8 @@ class TableRow(Frozen):
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
     files: FileFormat | None = None
+    complete: Annotated[Completeness, BeforeValidator(completeness_from)] = Completeness()
+    archive: Annotated[Archive | None, BeforeValidator(archive_from)] = None
     maintenance: Upkeep = Upkeep()
     pii: dict[Name, Annotated[Pii, BeforeValidator(pii_from)]] = Field(default_factory=dict)
     depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
@@ -157,8 +167,9 @@ class TableRow(Frozen):
             raise ValueError("an incremental load needs watermark: {column: ...}")
         if (self.load == "files") != (self.path is not None):
             raise ValueError("path goes with load: files, and only there")
-        if self.files is not None and self.load != "files":
-            raise ValueError("files goes with load: files, and only there")
+        for name in ("files", "complete", "archive"):
+            if name in self.model_fields_set and self.load != "files":
+                raise ValueError(f"{name} goes with load: files, and only there")
         if self.file_format.incomplete == "hold" and not self._swept_by_file:
             raise ValueError(
                 "files: {incomplete: hold} needs columns: {_file: x} and silver: {sweep: [x]}, so "

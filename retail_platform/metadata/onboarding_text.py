@@ -57,13 +57,32 @@ def inline(value: object) -> str:
     return dumped.removesuffix("\n").removesuffix("\n...")
 
 
-def source_text(*, name: str, kind: str, variable: str, timezone: str) -> str:
-    """The beginning of a new source's file, up to its tables."""
+def source_text(
+    *,
+    name: str,
+    kind: str,
+    variable: str,
+    timezone: str,
+    login: Mapping[str, Mapping[str, str]],
+) -> str:
+    """The beginning of a new source's file, up to its tables.
+
+    Args:
+        name: Name of the source.
+        kind: Kind of its connection.
+        variable: Environment variable with its URL or root.
+        timezone: IANA zone of its naive timestamps.
+        login: Variables of the login, by its block and setting.
+    """
     place = "url" if kind == "sql" else "root"
+    blocks = "".join(
+        f"  {block}:\n" + "".join(f"    {key}: {{env: {env}}}\n" for key, env in settings.items())
+        for block, settings in login.items()
+    )
     return (
         f"source: {name}\n"
         f"connection:\n  kind: {kind}\n  {place}: {{env: {variable}}}\n  timezone: {timezone}\n"
-        "tables:\n"
+        f"{blocks}tables:\n"
     )
 
 
