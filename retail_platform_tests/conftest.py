@@ -11,6 +11,7 @@ import pytest
 from retail_platform.lakehouse.engine import open_engine
 from retail_platform.settings import Engine
 from retail_platform_tests.extract.postgres import postgres_server
+from retail_platform_tests.kafka import Cluster, kafka_cluster
 from retail_platform_tests.platform.fixtures import engine_address, new_box
 from retail_platform_tests.services import java_is_installed, require_service
 
@@ -30,3 +31,10 @@ def postgres_url() -> Iterator[str]:
     """URL of a running PostgreSQL."""
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Cluster]:
+    """A running Kafka; tests keep to topics of their own."""
+    with kafka_cluster() as cluster:
+        yield cluster

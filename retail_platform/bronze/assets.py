@@ -22,6 +22,8 @@ from retail_platform.steps import (
 )
 
 COLUMNS_KNOWN = "columns_known"
+OFFSETS_COMPLETE = "offsets_complete"
+CONSUMER_LAG = "consumer_lag"
 WATERMARKS = "watermarks"
 
 
@@ -56,6 +58,7 @@ def build_bronze_asset(
                 description="Warns when the source has columns that the contract does not know.",
             ),
             *_watermark_specs(table, key, partitions_def),
+            *_stream_specs(table, key, partitions_def),
         ],
     )
     def _asset(
@@ -78,6 +81,13 @@ def build_bronze_asset(
             "new_rows": dg.MetadataValue.int(load.counts.applied),
             "summary": dg.MetadataValue.text(_summary(load)),
         }
+        if load.stream is not None:
+            metadata |= {
+                "offsets": dg.MetadataValue.text(load.stream.offsets),
+                "lost_offsets": dg.MetadataValue.int(load.stream.lost),
+                "consumer_lag": dg.MetadataValue.int(load.stream.waiting),
+                "seconds_behind": dg.MetadataValue.float(load.stream.behind.total_seconds()),
+            }
         if load.version is not None:
             rows = fetched(
                 lakehouse.lake.read("bronze", table.bronze)
@@ -96,7 +106,11 @@ def build_bronze_asset(
             )
         return dg.MaterializeResult(
             metadata=metadata,
-            check_results=[_columns_known(load), *_watermark_results(table, load)],
+            check_results=[
+                _columns_known(load),
+                *_watermark_results(table, load),
+                *_stream_results(table, load),
+            ],
         )
 
     return dg.Definitions(assets=[_asset])
@@ -157,6 +171,65 @@ def _watermark_results(table: Table, load: BronzeLoad) -> list[dg.AssetCheckResu
                 "set_back_seconds": state.set_back.total_seconds(),
             },
         )
+    ]
+
+
+def _stream_specs(
+    table: Table, key: dg.AssetKey, partitions_def: dg.HourlyPartitionsDefinition
+) -> list[dg.AssetCheckSpec]:
+    if table.row.load != "stream":
+        return []
+    return [
+        dg.AssetCheckSpec(
+            OFFSETS_COMPLETE,
+            asset=key,
+            partitions_def=partitions_def,
+            description="Fails where offsets of the hour had expired before they were read.",
+        ),
+        dg.AssetCheckSpec(
+            CONSUMER_LAG,
+            asset=key,
+            partitions_def=partitions_def,
+            description="Warns where messages wait for longer than max_lag.",
+        ),
+    ]
+
+
+def _stream_results(table: Table, load: BronzeLoad) -> list[dg.AssetCheckResult]:
+    state, stream = load.stream, table.row.stream
+    if state is None or stream is None:
+        return []
+    late = state.waiting > 0 and state.behind > stream.max_lag
+    return [
+        dg.AssetCheckResult(
+            check_name=OFFSETS_COMPLETE,
+            passed=not state.lost,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=(
+                f"topic {stream.topic}: {state.told_losses} had expired before they were read. "
+                "Their events are not in the lake: ask their producer for them, and lengthen the "
+                "topic's retention or load its hours sooner."
+                if state.lost
+                else f"topic {stream.topic}: nothing of {state.offsets} was lost."
+            ),
+            metadata={"lost_offsets": state.lost},
+        ),
+        dg.AssetCheckResult(
+            check_name=CONSUMER_LAG,
+            passed=not late,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"topic {stream.topic}: {state.waiting} offsets wait, the latest read hour ended "
+                f"{state.behind} ago, max_lag is {stream.max_lag}: load the hours since, the job "
+                "fill_gaps does."
+                if late
+                else f"topic {stream.topic}: {state.waiting} offsets wait for their hour."
+            ),
+            metadata={
+                "consumer_lag": state.waiting,
+                "seconds_behind": state.behind.total_seconds(),
+            },
+        ),
     ]
 
 

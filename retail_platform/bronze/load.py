@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
 from retail_platform.bronze.received import CountedStream, in_stored_case, in_stored_types
+from retail_platform.bronze.streams import StreamState, stream_read
 from retail_platform.bronze.transforms import bronze_schema, row_hashes, unknown_columns
 from retail_platform.bronze.watermarks import WatermarkState
 from retail_platform.bronze.windows import watermarks_of, window_of
@@ -20,10 +21,9 @@ from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
 from retail_platform.extract.coverage import Covered
-from retail_platform.extract.reader import RangeReader, SourceReader
+from retail_platform.extract.reader import OffsetReader, RangeReader, SourceReader
 from retail_platform.extract.window import HOUR, Window
-from retail_platform.failures import PermanentFailure, TransientFailure
-from retail_platform.lakehouse.commits import Commit
+from retail_platform.failures import TransientFailure
 from retail_platform.lakehouse.tables import Lakehouse, fetched, one_row, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import schema_json
@@ -44,6 +44,7 @@ class BronzeLoad:
         unknown_columns: Columns of the source that the contract does not know.
         version: Version of the Bronze table afterwards; None where there is no table yet.
         watermarks: How the source's watermarks stood; None where that was not asked.
+        stream: How the read stood to its topic; None for what is no stream.
     """
 
     counts: Counts
@@ -52,6 +53,7 @@ class BronzeLoad:
     unknown_columns: list[str]
     version: int | None
     watermarks: WatermarkState | None = None
+    stream: StreamState | None = None
 
 
 class BronzeLoader:
@@ -179,7 +181,7 @@ class BronzeLoader:
     def _read(
         self, load_id: int, window: Window, clock: datetime, facts: LoadFacts | None = None
     ) -> BronzeLoad:
-        received = self._received(window)
+        received, state = self._received(window, clock)
         self.lakehouse.ensure(
             "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
         )
@@ -210,8 +212,6 @@ class BronzeLoader:
         with original_failure(stream.reader()) as batches:
             commit = self.lakehouse.append("bronze", self.table.bronze, batches)
         self.reader.committed()
-        if commit.inserted != stream.appended:
-            raise _contradicted(self.table, window.hour, commit, stream.appended)
         counts = Counts(
             read=stream.read, unchanged=stream.read - stream.appended, applied=stream.appended
         )
@@ -226,7 +226,7 @@ class BronzeLoader:
             schema_version=self.ledger.schemas.schema_version(
                 self.asset, schema_json(received.schema)
             ),
-            reason="initial" if window.initial else None,
+            reason=_told(window, state),
             covered=self._covered(window, read_at),
         )
         self.ledger.succeed(load_id, counts, **{**known, **(facts or {})})
@@ -240,10 +240,32 @@ class BronzeLoader:
                 else unknown_columns(received.schema.names, _expected_columns(self.table))
             ),
             version=commit.version,
+            stream=state,
         )
 
-    def _received(self, window: Window) -> pa.RecordBatchReader:
-        received = self.reader.read(self.table, window)
+    def _received(
+        self, window: Window, clock: datetime
+    ) -> tuple[pa.RecordBatchReader, StreamState | None]:
+        if not isinstance(self.reader, OffsetReader):
+            return self._as_stored(self.reader.read(self.table, window)), None
+        received, state = stream_read(
+            self.table,
+            window,
+            clock,
+            reader=self.reader,
+            offsets=self.ledger.offsets,
+            stored=self._holds(window.hour),
+        )
+        return self._as_stored(received), state
+
+    def _holds(self, hour: datetime) -> bool:
+        """Whether an earlier read of the hour is in the lake, whatever became of its load."""
+        if hour in self.ledger.succeeded_hours(self.asset):
+            return True
+        exists = self.lakehouse.exists("bronze", self.table.bronze)
+        return exists and self.lakehouse.partition_rows(self.table.bronze, hour) > 0
+
+    def _as_stored(self, received: pa.RecordBatchReader) -> pa.RecordBatchReader:
         if not self.lakehouse.exists("bronze", self.table.bronze):
             return in_stored_case(received, pa.schema([]), self.table)
         stored = self.lakehouse.schema("bronze", self.table.bronze)
@@ -275,6 +297,12 @@ class BronzeLoader:
         return rows.where(f"_hour = {timestamp_literal(hour)}")
 
 
+def _told(window: Window, state: StreamState | None) -> str | None:
+    losses = f"lost before they were read: {state.told_losses}" if state and state.lost else None
+    told = ["initial"] if window.initial else []
+    return "; ".join([*told, *([losses] if losses else [])]) or None
+
+
 def _watermark_column(table: Table, received: Sequence[str]) -> str | None:
     """The received column that orders an incremental table's rows, as it is spelled there."""
     if table.row.watermark is None or table.row.load != "incremental":
@@ -293,18 +321,10 @@ def _expected_columns(table: Table) -> list[str]:
     return [renamed.get(column.name, column.name) for column in table.contract.columns]
 
 
-def _contradicted(table: Table, hour: datetime, commit: Commit, planned: int) -> PermanentFailure:
-    return PermanentFailure(
-        f"bronze.{table.bronze}, hour {key_of(hour)}: the ledger does not balance: planned "
-        f"{planned} rows appended, but commit {commit.version} has {commit.inserted}. Another "
-        "writer may have committed at the same moment: materialise the hour again, which adds only "
-        "what is missing."
-    )
-
-
 def _not_closed(table: Table, hour: datetime, clock: datetime) -> TransientFailure:
     return TransientFailure(
         f"bronze.{table.bronze}, hour {key_of(hour)}: the source's clock says "
         f"{clock:%Y-%m-%d %H:%M:%S} UTC, so the hour is not closed yet and reading it would cut it "
-        "short. It is tried again; if the clock is wrong, set connection.clock_query of the source."
+        "short. It is tried again; if the clock is wrong, set connection.clock_query of the source "
+        "(connection.heartbeat of a cluster)."
     )

@@ -27,11 +27,8 @@ def window_of(
         request: Request that the load works on, if it does.
         loaded: Whether the hour was loaded before.
     """
-    watermark = table.row.watermark
-    initial = table.row.load == "incremental" and not ledger.has_succeeded(f"bronze/{table.bronze}")
-    window = Window.of_hour(
-        hour, buffer=watermark.buffer if watermark else timedelta(0), initial=initial
-    )
+    initial = begins_open(table) and not ledger.has_succeeded(f"bronze/{table.bronze}")
+    window = Window.of_hour(hour, buffer=buffer_of(table), initial=initial)
     if request is None:
         return window
     if request.kind is RequestKind.FULL_RELOAD:
@@ -46,6 +43,19 @@ def window_of(
             end=min(request.range_end, hour + HOUR),
         )
     return window
+
+
+def begins_open(table: Table) -> bool:
+    """Whether the first loaded hour of a table reads all that came before, too."""
+    stream = table.row.stream
+    return table.row.load == "incremental" or (stream is not None and stream.start == "earliest")
+
+
+def buffer_of(table: Table) -> timedelta:
+    """How far before its hour a window reaches back."""
+    if table.row.watermark is None or table.row.load == "stream":
+        return timedelta(0)
+    return table.row.watermark.buffer
 
 
 def watermarks_of(

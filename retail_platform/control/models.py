@@ -131,7 +131,6 @@ files = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("registered_at", UtcDateTime, nullable=False),
     sa.Column("superseded_at", UtcDateTime),
-    sa.Column("duplicate_of", sa.String(1000)),
     sa.Index(None, "table", "sha256"),
     # One path has one current content; older contents stay as history.
     sa.Index(
@@ -142,16 +141,6 @@ files = sa.Table(
         sqlite_where=sa.text("superseded_at IS NULL"),
         postgresql_where=sa.text("superseded_at IS NULL"),
     ),
-)
-
-file_sightings = sa.Table(
-    "file_sightings",
-    metadata,
-    sa.Column("table", sa.String(200), primary_key=True),
-    sa.Column("path", sa.String(1000), primary_key=True),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-    sa.Column("stamp", sa.String(100), nullable=False),
-    sa.Column("first_seen_at", UtcDateTime, nullable=False),
 )
 
 schema_versions = sa.Table(
@@ -228,4 +217,19 @@ api_calls = sa.Table(
     sa.Column("api", sa.String(200), primary_key=True),
     sa.Column("minute", UtcDateTime, primary_key=True),
     sa.Column("calls", sa.BigInteger, nullable=False),
+)
+
+stream_offsets = sa.Table(
+    "stream_offsets",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("table", sa.String(200), nullable=False),
+    sa.Column("hour", UtcDateTime, nullable=False),
+    sa.Column("topic", sa.String(249), nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("start_offset", sa.BigInteger, nullable=False),
+    sa.Column("end_offset", sa.BigInteger, nullable=False),
+    _count("lost"),
+    sa.Column("planned_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("table", "topic", "hour", "partition"),
 )

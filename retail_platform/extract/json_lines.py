@@ -25,7 +25,7 @@ def member_names(path: Path, form: JsonLinesFormat) -> list[str]:
     def parse(lines: Lines) -> Record:
         text = next(lines)
         if lines.taken[0].fault is None:
-            names.update(dict.fromkeys(_members(text.rstrip("\r\n"))[0]))
+            names.update(dict.fromkeys(object_members(text.rstrip("\r\n"))[0]))
         return Record(lines.line, [], text, None, ended=True)
 
     for _ in read_records(path, form, parse, header=False):
@@ -38,7 +38,7 @@ def read_json_lines(path: Path, form: JsonLinesFormat, names: Sequence[str]) -> 
 
     def parse(lines: Lines) -> Record:
         raw = next(lines)
-        members, error = _members(raw.rstrip("\r\n"))
+        members, error = object_members(raw.rstrip("\r\n"))
         error = lines.taken[0].fault or error
         values = [members.get(name) for name in names]
         return Record(lines.line, values, raw, error, raw.endswith("\n"))
@@ -55,7 +55,7 @@ _QUICK = json.JSONDecoder(
 )
 
 
-def _members(text: str) -> tuple[dict[str, str | None], str | None]:
+def object_members(text: str) -> tuple[dict[str, str | None], str | None]:
     """The members of an object as text, and what is wrong; those before a fault are kept."""
     return _flat_members(text) or _walked_members(text)
 

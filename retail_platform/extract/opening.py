@@ -6,20 +6,23 @@ from contextlib import closing, contextmanager
 
 from retail_platform.control.files import FileRegistry
 from retail_platform.extract.ads_reader import AdsReader
-from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.files_reader import FilesReader, file_source
+from retail_platform.extract.kafka_reader import KafkaReader
 from retail_platform.extract.reader import PlanningReader
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.sql_reader import SqlReader
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.connections import (
+    EnvironmentOrDefault,
     FacebookAdsConnection,
     FilesConnection,
     FromEnvironment,
     GoogleAdsConnection,
+    KafkaConnection,
     SqlConnection,
 )
 from retail_platform.metadata.loader import Table
+from retail_platform.resources.kafka import KafkaResource
 from retail_platform.resources.marketing import FacebookAdsResource, GoogleAdsResource
 
 
@@ -51,10 +54,8 @@ def open_reader(
     match table.connection:
         case SqlConnection(url=url, timezone=zone, clock_query=query):
             yield SqlReader(SqlSource(value(url), zone, query, name=table.source))
-        case FilesConnection() as connection:
-            store = open_root(connection, value, name=f"bronze.{table.bronze}")
-            with closing(file_source(table, store)) as source:
-                yield FilesReader(source, files)
+        case FilesConnection(root=root, timezone=zone):
+            yield FilesReader(file_source(table, value(root), zone), files)
         case FacebookAdsConnection(url=url, token=token, account=account):
             facebook = FacebookAdsResource(
                 base_url=value(url), token=value(token), account=value(account)
@@ -72,3 +73,53 @@ def open_reader(
             )
             with closing(google.client()) as client:
                 yield AdsReader(client, table.connection.timezone)
+        case KafkaConnection() as connection:
+            assert table.row.stream is not None, "the loader lets no other table of a topic pass"
+            kafka = kafka_resource(connection, environ, place=f"bronze.{table.bronze}")
+            topic = kafka.topic(table.row.stream.topic, name=f"bronze.{table.bronze}")
+            with closing(KafkaReader(topic)) as reader:
+                yield reader
+
+
+def kafka_resource(
+    connection: KafkaConnection, environ: Mapping[str, str], *, place: str
+) -> KafkaResource:
+    """The cluster of a connection.
+
+    Args:
+        connection: The connection.
+        environ: Where its settings and secrets are.
+        place: Table or asset, for messages.
+
+    Raises:
+        PermanentFailure: a variable that the connection needs is not set.
+    """
+
+    def chosen(setting: str | EnvironmentOrDefault | None) -> str:
+        if isinstance(setting, EnvironmentOrDefault):
+            return environ.get(setting.env) or setting.default
+        return setting or ""
+
+    def needed(name: str, setting: FromEnvironment | None) -> str:
+        found = environ.get(setting.env) if setting else None
+        if not found:
+            told = f"{setting.env}, which is not set" if setting else f"connection.{name}"
+            raise PermanentFailure(
+                f"{place}: its cluster needs {told}. `retail-platform demo` sets it for the "
+                "simulator where Kafka is there; set it to your own cluster otherwise."
+            )
+        return found
+
+    security = chosen(connection.security)
+    asks = security.startswith("sasl")
+    return KafkaResource(
+        bootstrap=needed("bootstrap", connection.bootstrap),
+        security=security,
+        mechanism=connection.mechanism,
+        username=needed("username", connection.username) if asks else "",
+        password=needed("password", connection.password) if asks else "",
+        ca_file=environ.get(connection.ca_file.env, "") if connection.ca_file else "",
+        arrival=chosen(connection.arrival),
+        heartbeat=chosen(connection.heartbeat),
+        clock_skew_seconds=connection.clock_skew.total_seconds(),
+    )

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from retail_platform.extract.coverage import Bounds
+from retail_platform.extract.offsets import OffsetRange, RecordedHours
 from retail_platform.extract.window import Window
 from retail_platform.metadata.loader import Table
 
@@ -108,4 +109,35 @@ class WatermarkReader(Protocol):
             TransientFailure: the source cannot be reached.
             PermanentFailure: table or columns are not what the metadata says.
         """
+        ...
+
+
+@runtime_checkable
+class OffsetReader(Protocol):
+    """A source whose hours are ranges of offsets, which are recorded before they are read."""
+
+    def plan(
+        self, table: Table, window: Window, recorded: RecordedHours, *, from_earliest: bool
+    ) -> list[OffsetRange]:
+        """The offsets of an hour, given what is recorded of those around it.
+
+        Raises:
+            TransientFailure: the source cannot be reached.
+            PermanentFailure: the source lacks what was read of it before.
+        """
+        ...
+
+    def read_ranges(
+        self, table: Table, ranges: Sequence[OffsetRange]
+    ) -> tuple[pa.RecordBatchReader, list[OffsetRange]]:
+        """The rows of these ranges, and the ranges with what is lost of them.
+
+        Raises:
+            TransientFailure: the source cannot be reached.
+            PermanentFailure: the source is not what the metadata says.
+        """
+        ...
+
+    def waiting(self, ends: Sequence[OffsetRange]) -> int:
+        """Offsets beyond the ends of these ranges: what is there and not yet read."""
         ...

@@ -7,7 +7,7 @@ connection belongs in `retail_platform.extract.opening`.
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from retail_platform.metadata.values import Duration, Frozen, Zone
 
@@ -16,6 +16,12 @@ class FromEnvironment(Frozen):
     """A value that the environment holds, named here so that no secret enters the catalog."""
 
     env: str
+
+
+class EnvironmentOrDefault(FromEnvironment):
+    """A setting that differs between deployments: the environment's, otherwise ``default``."""
+
+    default: str
 
 
 class SqlConnection(Frozen):
@@ -33,70 +39,17 @@ class SqlConnection(Frozen):
     clock_query: str | None = None
 
 
-class SftpLogin(Frozen):
-    """How an SFTP server is recognised, and how the platform logs in.
-
-    Attributes:
-        host_key: The server's public keys, a line each, as ``ssh-keyscan HOST`` prints them or as
-            ``ssh-ed25519 AAAA...``; a server that shows another key is refused. A public key is no
-            secret and may stand here itself.
-        password: Password of the user that the root names.
-        private_key: Or that user's private key, the text of its file.
-        passphrase: Of the private key, where it has one.
-        timeout: How long the server may stay silent.
-    """
-
-    host_key: FromEnvironment | str
-    password: FromEnvironment | None = None
-    private_key: FromEnvironment | None = None
-    passphrase: FromEnvironment | None = None
-    timeout: Duration = timedelta(seconds=30)
-
-    @model_validator(mode="after")
-    def _has_one_secret(self) -> "SftpLogin":
-        if (self.password is None) == (self.private_key is None):
-            raise ValueError("sftp needs either password or private_key")
-        if self.passphrase is not None and self.private_key is None:
-            raise ValueError("passphrase goes with private_key")
-        return self
-
-
-class AzureLogin(Frozen):
-    """How a storage account is entered; with neither key nor SAS by the platform's own identity.
-
-    Attributes:
-        account_key: Key of the storage account.
-        sas: Or a shared access signature for the container.
-        endpoint: Blob endpoint, where it is not ``https://ACCOUNT.blob.core.windows.net``.
-    """
-
-    account_key: FromEnvironment | None = None
-    sas: FromEnvironment | None = None
-    endpoint: FromEnvironment | None = None
-
-    @model_validator(mode="after")
-    def _has_one_secret(self) -> "AzureLogin":
-        if self.account_key is not None and self.sas is not None:
-            raise ValueError("azure takes either account_key or sas, not both")
-        return self
-
-
 class FilesConnection(Frozen):
-    """A place where files land: a folder, an SFTP server, or a container of ADLS Gen2.
+    """A landing folder.
 
     Attributes:
-        root: What the tables' patterns are relative to: a local folder, ``sftp://USER@HOST/path``
-            or ``abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/path``.
+        root: Folder that the tables' patterns are relative to.
         timezone: IANA zone of the hour in file names and of naive timestamps in the files.
-        sftp: How the server is recognised and entered, for an SFTP root.
-        azure: How the account is entered, for an ADLS root.
     """
 
     kind: Literal["files"]
     root: FromEnvironment
     timezone: Zone
-    sftp: SftpLogin | None = None
-    azure: AzureLogin = AzureLogin()
 
 
 class FacebookAdsConnection(Frozen):
@@ -120,7 +73,46 @@ class GoogleAdsConnection(Frozen):
     timezone: Zone
 
 
+class KafkaConnection(Frozen):
+    """A Kafka cluster, or an Event Hubs namespace, which speaks the same protocol.
+
+    Event Hubs: bootstrap ``<namespace>.servicebus.windows.net:9093``, security ``sasl_ssl``,
+    mechanism ``PLAIN``, user name ``$ConnectionString``, the connection string as the password.
+
+    Attributes:
+        bootstrap: Bootstrap servers, ``host:port`` separated by commas.
+        security: ``plaintext``, ``ssl``, ``sasl_plaintext`` or ``sasl_ssl``.
+        mechanism: ``PLAIN``, ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``, where security has SASL.
+        username: User name, where security has SASL.
+        password: Password, where security has SASL.
+        ca_file: File of the authorities that sign the brokers' certificates; None or empty: those
+            of the system.
+        arrival: Which time of a message says when it arrived, and so in which hour it is read:
+            ``append_time`` is the broker's (``message.timestamp.type=LogAppendTime``), for
+            production; ``create_time`` is the producer's, for topics whose producer stamps the
+            arrival and writes in its order: a mirror of another cluster, a replay, the simulator.
+        heartbeat: Topic whose newest message tells the source's present by its arrival time; None:
+            this machine's clock less ``clock_skew`` does.
+        clock_skew: How far this machine's clock may be ahead of a broker's.
+        timezone: IANA zone of naive timestamps in events.
+    """
+
+    kind: Literal["kafka"]
+    bootstrap: FromEnvironment
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] | EnvironmentOrDefault = (
+        "sasl_ssl"
+    )
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: FromEnvironment | None = None
+    password: FromEnvironment | None = None
+    ca_file: FromEnvironment | None = None
+    arrival: Literal["append_time", "create_time"] | EnvironmentOrDefault = "append_time"
+    heartbeat: str | EnvironmentOrDefault | None = None
+    clock_skew: Duration = timedelta(minutes=1)
+    timezone: Zone = "UTC"
+
+
 Connection = Annotated[
-    SqlConnection | FilesConnection | FacebookAdsConnection | GoogleAdsConnection,
+    SqlConnection | FilesConnection | FacebookAdsConnection | GoogleAdsConnection | KafkaConnection,
     Field(discriminator="kind"),
 ]

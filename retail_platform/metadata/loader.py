@@ -211,6 +211,7 @@ def _resolve(
             f"{where.at('silver', 'entity')}: silver.entity {row.silver.entity!r} has no contract; "
             f"write contracts/silver/{row.silver.entity}.yaml. Contracts: {sorted(contracts)}."
         )
+    _check_load(where, source, row)
     _check_columns(where, row, contract)
     _check_masks(where, row, contract)
     _check_policies(where, row, contract)
@@ -225,6 +226,15 @@ def _resolve(
         hard_parents=tuple(entity for entity, edge in parents.items() if edge.required),
         waits={entity: edge.wait for entity, edge in parents.items()},
     )
+
+
+def _check_load(where: Place, source: Source, row: TableRow) -> None:
+    streams = source.connection.kind == "kafka"
+    if streams != (row.load == "stream"):
+        raise PermanentFailure(
+            f"{where.at('load')}: load {row.load!r} does not go with the connection of kind "
+            f"{source.connection.kind!r}: topics are read by load: stream, and nothing else is."
+        )
 
 
 def _check_policies(where: Place, row: TableRow, contract: Contract) -> None:

@@ -152,4 +152,4 @@ def missing_hours(
 def _gap(table: Table) -> Gap | None:
     if table.row.load == "incremental" and table.row.watermark is not None:
         return table.row.watermark.gap
-    return Gap() if table.row.load == "files" else None
+    return Gap() if table.row.load in ("files", "stream") else None

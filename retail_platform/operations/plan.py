@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 import sqlalchemy as sa
 
 from retail_platform.bronze.load import READ_AS_OF_NOW
+from retail_platform.bronze.windows import begins_open, buffer_of
 from retail_platform.control.database import open_control_read_only
 from retail_platform.control.files import FileRegistry
 from retail_platform.control.ledger import Ledger
@@ -22,12 +23,7 @@ from retail_platform.control.models import metadata
 from retail_platform.extract.opening import open_reader
 from retail_platform.extract.reader import Expected
 from retail_platform.extract.window import Window
-from retail_platform.failures import (
-    AwaitedFailure,
-    PermanentFailure,
-    PlatformFailure,
-    TransientFailure,
-)
+from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.operations.plan_metadata import Setting, duration_text, resolved
 from retail_platform.operations.plan_order import Blockers
@@ -234,12 +230,11 @@ class _Planner:
 
     def _window(self, table: Table, hour: datetime, clock: datetime) -> Window:
         """The window that the Bronze load of the hour would ask for."""
-        watermark = table.row.watermark
         asset = f"bronze/{table.bronze}"
         return Window.of_hour(
             hour,
-            buffer=watermark.buffer if watermark else timedelta(0),
-            initial=table.row.load == "incremental" and not self.ledger.has_succeeded(asset),
+            buffer=buffer_of(table),
+            initial=begins_open(table) and not self.ledger.has_succeeded(asset),
             latest=latest_closed_hour(clock) == hour,
         )
 
@@ -325,7 +320,7 @@ def _waiting(base: TablePlan, clock: datetime) -> TablePlan:
 def _stopped(base: TablePlan, failure: PlatformFailure) -> TablePlan:
     """A failure while asking: one that passes by itself says nothing about the load."""
     if isinstance(failure, TransientFailure):
-        waits = isinstance(failure, AwaitedFailure)
+        waits = "waiting for marker" in str(failure)
         outcome = Outcome.WAITS if waits else Outcome.UNKNOWN
         return replace(base, outcome=outcome, reasons=(*base.reasons, str(failure)))
     return _failing(base, str(failure))

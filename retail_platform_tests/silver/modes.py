@@ -11,7 +11,7 @@ MARKED = {**PLAIN, "gone": "string"}
 SEEN = {"id": "bigint", "amount": "int", "seen_at": "timestamp"}
 SPEND = {"day": "string", "campaign": "string", "amount": "int"}
 RECEIPTS = {"file_path": "string", "line_number": "bigint", "amount": "int"}
-ALWAYS = {"max_shrink": 1.0}
+ALWAYS = {"max_quarantined": 1.0, "max_shrink": 1.0}
 
 
 def _plain(table: str, load: str, merge: str) -> Tree:
@@ -70,24 +70,23 @@ def modes_catalog(
         "silver": {"entity": "receipts", "merge": "append", "sweep": ["file_path"], **ALWAYS},
     }
     landing = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
-    quality: Tree = {"rules": rules, "max_quarantined": 100}
     contracts = [
-        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], **quality)
+        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=rules)
         for name in ("contacts", "prices", "shelf", "regions", "rates", "archive")
     ]
     contracts += [
-        contract(name, MARKED, ["id"], required=["amount", "modified_at"], **quality)
+        contract(name, MARKED, ["id"], required=["amount", "modified_at"], rules=rules)
         for name in ("members", "fees", "bins")
     ]
     contracts += [
-        contract("guests", SEEN, ["id"], required=["amount"], **quality),
-        contract("spend", SPEND, ["day", "campaign"], required=["amount"], **quality),
+        contract("guests", SEEN, ["id"], required=["amount"], rules=rules),
+        contract("spend", SPEND, ["day", "campaign"], required=["amount"], rules=rules),
         contract(
             "receipts",
             RECEIPTS,
             ["file_path", "line_number"],
             required=["amount"],
-            **quality,
+            rules=rules,
         ),
     ]
     contracts = [tree | {"version": version} for tree in contracts]

@@ -379,7 +379,12 @@ def test_an_empty_parquet_file_is_refused(new_drops: NewDrops) -> None:
     """Even without rows it has a footer: zero bytes are a delivery that failed."""
     drops = new_drops(
         {"format": "parquet"},
-        max_quarantined=100,
+        silver={
+            "entity": ENTITY,
+            "merge": "append",
+            "sweep": ["file_path"],
+            "max_quarantined": 1.0,
+        },
     )
     drops.put(b"")
     drops.load()

@@ -27,10 +27,10 @@ def open_with(new_box: Opener, tmp_path: Path) -> Open:
             "load": "incremental",
             "key": ["id"],
             "watermark": {"column": "modified_at"},
-            "silver": {"entity": "things", "merge": merge},
+            "silver": {"entity": "things", "merge": merge, "max_quarantined": 1.0},
             **row,
         }
-        tree = contract("things", COLUMNS, ["id"], required=required, max_quarantined=100)
+        tree = contract("things", COLUMNS, ["id"], required=required)
         return new_box(load_catalog(write_catalog(tmp_path, [sql_source("b", [table])], [tree])))
 
     return opener
