@@ -13,6 +13,10 @@ class TransientFailure(PlatformFailure):
     """The same attempt may succeed later: network fault, busy server, an hour not yet closed."""
 
 
+class AwaitedFailure(TransientFailure):
+    """The source works, and has not delivered yet what the hour needs."""
+
+
 class PermanentFailure(PlatformFailure):
     """Repeating the attempt cannot help: the message says what a person has to change."""
 

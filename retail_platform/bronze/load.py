@@ -23,7 +23,8 @@ from retail_platform.extract.batches import original_failure
 from retail_platform.extract.coverage import Covered
 from retail_platform.extract.reader import OffsetReader, RangeReader, SourceReader
 from retail_platform.extract.window import HOUR, Window
-from retail_platform.failures import TransientFailure
+from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.tables import Lakehouse, fetched, one_row, timestamp_literal
 from retail_platform.metadata.loader import Table
 from retail_platform.metadata.types import schema_json
@@ -212,6 +213,8 @@ class BronzeLoader:
         with original_failure(stream.reader()) as batches:
             commit = self.lakehouse.append("bronze", self.table.bronze, batches)
         self.reader.committed()
+        if commit.inserted != stream.appended:
+            raise _contradicted(self.table, window.hour, commit, stream.appended)
         counts = Counts(
             read=stream.read, unchanged=stream.read - stream.appended, applied=stream.appended
         )
@@ -319,6 +322,15 @@ def _hashes(rows: pa.Table) -> set[str]:
 def _expected_columns(table: Table) -> list[str]:
     renamed = {target: source for source, target in table.row.columns.items()}
     return [renamed.get(column.name, column.name) for column in table.contract.columns]
+
+
+def _contradicted(table: Table, hour: datetime, commit: Commit, planned: int) -> PermanentFailure:
+    return PermanentFailure(
+        f"bronze.{table.bronze}, hour {key_of(hour)}: the ledger does not balance: planned "
+        f"{planned} rows appended, but commit {commit.version} has {commit.inserted}. Another "
+        "writer may have committed at the same moment: materialise the hour again, which adds only "
+        "what is missing."
+    )
 
 
 def _not_closed(table: Table, hour: datetime, clock: datetime) -> TransientFailure:

@@ -3,9 +3,12 @@
 import json
 import os
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from retail_platform.metadata.onboarding_scope import NewSource
 
 
 @click.command()
@@ -24,6 +27,12 @@ import click
     show_default=True,
     help="Kind of the new source.",
 )
+@click.option(
+    "--login",
+    multiple=True,
+    metavar="SETTING=VARIABLE",
+    help="Variables of a new source's login, such as sftp.password=DROPS_PASSWORD; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; writes with --yes only.")
 def onboard(
     tables: tuple[str, ...],
@@ -35,6 +44,7 @@ def onboard(
     url_env: str | None,
     timezone: str | None,
     kind: Literal["sql", "files"],
+    login: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Look into a source and write the row and the contract of its tables.
@@ -45,15 +55,8 @@ def onboard(
     """
     from retail_platform.cli.platform import Platform
     from retail_platform.metadata.onboarding import onboard as propose
-    from retail_platform.metadata.onboarding_scope import NewSource
 
-    created = None
-    if new_source is not None:
-        if not url_env or not timezone:
-            raise click.UsageError("--new-source needs --url-env VARIABLE and --timezone ZONE")
-        created = NewSource(name=new_source, kind=kind, variable=url_env, timezone=timezone)
-    elif url_env or timezone:
-        raise click.UsageError("--url-env and --timezone go with --new-source NAME")
+    created = _new_source(new_source, kind, url_env, timezone, login)
     onboarding = propose(
         Platform.here().settings.catalog,
         tables,
@@ -76,6 +79,32 @@ def onboard(
     elif write:
         click.echo(f"Wrote {len(onboarding.changes)} files in {onboarding.folder}.")
     sys.exit(1 if any(outcome.state == "left out" for outcome in onboarding.outcomes) else 0)
+
+
+def _new_source(
+    name: str | None,
+    kind: Literal["sql", "files"],
+    url_env: str | None,
+    timezone: str | None,
+    login: tuple[str, ...],
+) -> "NewSource | None":
+    from retail_platform.metadata.onboarding_scope import NewSource
+
+    if name is None:
+        if url_env or timezone or login:
+            raise click.UsageError("--url-env, --timezone and --login go with --new-source NAME")
+        return None
+    if not url_env or not timezone:
+        raise click.UsageError("--new-source needs --url-env VARIABLE and --timezone ZONE")
+    if any("=" not in setting for setting in login):
+        raise click.UsageError("--login takes SETTING=VARIABLE")
+    return NewSource(
+        name=name,
+        kind=kind,
+        variable=url_env,
+        timezone=timezone,
+        login=dict(setting.split("=", 1) for setting in login),
+    )
 
 
 def _show(diff: str) -> None:

@@ -3,6 +3,7 @@
 Whether a file is skipped or supersedes another is decided by the load; this remembers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +11,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from retail_platform.control.models import files
+from retail_platform.control.models import file_sightings, files
 from retail_platform.failures import TransientFailure
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileRow:
-    """One content of one path, as registered; `superseded_at` is None while it is current."""
+    """One content of one path, as registered.
+
+    Attributes:
+        id: Number of the registration.
+        table: Bronze table.
+        path: Path below the root.
+        sha256: Hash of the content, hexadecimal.
+        bytes: Size of the content.
+        hour: Partition hour that holds the rows, aware UTC.
+        rows: Rows that the file gave.
+        registered_at: When it was loaded, or found to repeat another path.
+        superseded_at: When the path got another content; None while this one is current.
+        duplicate_of: Path that had delivered this content before; None where it was loaded.
+    """
 
     id: int
     table: str
@@ -27,6 +41,16 @@ class FileRow:
     rows: int
     registered_at: datetime
     superseded_at: datetime | None
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A file as a look at its folder found it: path, size, and a stamp that changes with it."""
+
+    path: str
+    bytes: int
+    stamp: str
 
 
 class FileRegistry:
@@ -43,7 +67,15 @@ class FileRegistry:
         self._reader = engine.execution_options(read_only=True)
 
     def register(
-        self, *, table: str, path: str, sha256: str, size: int, hour: datetime, rows: int
+        self,
+        *,
+        table: str,
+        path: str,
+        sha256: str,
+        size: int,
+        hour: datetime,
+        rows: int,
+        duplicate_of: str | None = None,
     ) -> FileRow:
         """Remember that a file's content was loaded; the same content again changes nothing.
 
@@ -54,6 +86,7 @@ class FileRegistry:
             size: Length in bytes.
             hour: Partition hour that holds the rows (aware UTC).
             rows: Rows that the file gave.
+            duplicate_of: Path that has the same content, for one that was not loaded for it.
 
         Returns:
             The current registration of the path.
@@ -66,7 +99,10 @@ class FileRegistry:
         try:
             with self._engine.begin() as connection:
                 known = connection.execute(sa.select(files).where(current)).one_or_none()
-                if known is not None and known.sha256 == sha256:
+                if known is not None and (known.sha256, known.duplicate_of) == (
+                    sha256,
+                    duplicate_of,
+                ):
                     return FileRow(**known._mapping)
                 connection.execute(sa.update(files).where(current).values(superseded_at=now))
                 values: dict[str, Any] = {
@@ -78,6 +114,7 @@ class FileRegistry:
                     "rows": rows,
                     "registered_at": now,
                     "superseded_at": None,
+                    "duplicate_of": duplicate_of,
                 }
                 added = sa.insert(files).values(values).returning(files.c.id)
                 return FileRow(id=connection.execute(added).scalar_one(), **values)
@@ -88,8 +125,9 @@ class FileRegistry:
             ) from error
 
     def by_hash(self, table: str, sha256: str) -> FileRow | None:
-        """The first current registration of a content in a table, under whatever path."""
-        return self._first(_current(table) & (files.c.sha256 == sha256))
+        """The first current registration of a loaded content in a table, under whatever path."""
+        loaded = files.c.duplicate_of.is_(None)
+        return self._first(_current(table) & loaded & (files.c.sha256 == sha256))
 
     def by_path(self, table: str, path: str) -> FileRow | None:
         """The current registration of a path in a table."""
@@ -100,6 +138,56 @@ class FileRegistry:
         query = sa.select(files).where(files.c.table == table, files.c.path == path)
         with self._reader.connect() as connection:
             return [FileRow(**row._mapping) for row in connection.execute(query.order_by("id"))]
+
+    def look(self, table: str, seen: Sequence[Sighting], now: datetime) -> dict[str, datetime]:
+        """Remembers how files look, and says since when they have looked so.
+
+        Args:
+            table: Bronze table.
+            seen: The files as they are.
+            now: When they were seen, aware UTC.
+
+        Returns:
+            The moment of the first look that found a path as it is now, by path.
+        """
+        since = self.looked(table, seen)
+        new = [sighting for sighting in seen if sighting.path not in since]
+        if new:
+            with self._engine.begin() as connection:
+                paths = [sighting.path for sighting in new]
+                connection.execute(
+                    sa.delete(file_sightings).where(
+                        file_sightings.c.table == table, file_sightings.c.path.in_(paths)
+                    )
+                )
+                connection.execute(
+                    sa.insert(file_sightings),
+                    [
+                        {
+                            "table": table,
+                            "path": sighting.path,
+                            "bytes": sighting.bytes,
+                            "stamp": sighting.stamp,
+                            "first_seen_at": now,
+                        }
+                        for sighting in new
+                    ],
+                )
+        return since | {sighting.path: now for sighting in new}
+
+    def looked(self, table: str, seen: Sequence[Sighting]) -> dict[str, datetime]:
+        """What `look` would say of the files that earlier looks found as they are now."""
+        alike = {(sighting.path, sighting.bytes, sighting.stamp) for sighting in seen}
+        query = sa.select(file_sightings).where(
+            file_sightings.c.table == table,
+            file_sightings.c.path.in_([sighting.path for sighting in seen]),
+        )
+        with self._reader.connect() as connection:
+            return {
+                row.path: row.first_seen_at
+                for row in connection.execute(query)
+                if (row.path, row.bytes, row.stamp) in alike
+            }
 
     def _first(self, condition: sa.ColumnElement[bool]) -> FileRow | None:
         query = sa.select(files).where(condition).order_by(files.c.id).limit(1)

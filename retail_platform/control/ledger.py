@@ -136,17 +136,32 @@ class Ledger:
         unknown = set(facts) - set(LoadFacts.__annotations__)
         if unknown:
             raise TypeError(f"unknown load facts: {', '.join(sorted(unknown))}")
-        if not counts.balanced:
-            parts = ", ".join(f"{name} {count:,}" for name, count in counts.parts.items())
-            row = self._row(load_id)
-            message = (
-                f"{row.asset}, hour {row.hour.isoformat()}: the ledger does not balance: "
-                f"read {counts.read:,}, but its parts add up to {sum(counts.parts.values()):,} "
-                f"({parts}); this is a fault of the load's counting, not of the data: report it"
-            )
-            self.fail(load_id, message, counts)
-            raise PermanentFailure(message)
+        self.check_balance(load_id, counts)
         self._close(load_id, Status.SUCCESS, {**asdict(counts), **facts})
+
+    def check_balance(self, load_id: int, counts: Counts) -> None:
+        """Refuse counts that do not balance, so that a load can ask before it commits.
+
+        Args:
+            load_id: The load, as `start` gave it.
+            counts: Where the rows went.
+
+        Raises:
+            PermanentFailure: ``read`` differs from the sum of its parts; the row is closed as
+                FAILURE with these counts.
+        """
+        if counts.balanced:
+            return
+        parts = ", ".join(f"{name} {count:,}" for name, count in counts.parts.items())
+        row = self._row(load_id)
+        message = (
+            f"{row.asset}, hour {row.hour.isoformat()}: the ledger does not balance: "
+            f"read {counts.read:,}, but its parts add up to {sum(counts.parts.values()):,} "
+            f"({parts}). Either rows were written to its source meanwhile: materialise the hour "
+            "again; or, if it repeats, the load counts wrongly: report it"
+        )
+        self.fail(load_id, message, counts)
+        raise PermanentFailure(message)
 
     def fail(self, load_id: int, error: str, counts: Counts | None = None) -> None:
         """Close a load as FAILURE; a load that already is a failure keeps its first error.

@@ -131,6 +131,7 @@ files = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("registered_at", UtcDateTime, nullable=False),
     sa.Column("superseded_at", UtcDateTime),
+    sa.Column("duplicate_of", sa.String(1000)),
     sa.Index(None, "table", "sha256"),
     # One path has one current content; older contents stay as history.
     sa.Index(
@@ -141,6 +142,16 @@ files = sa.Table(
         sqlite_where=sa.text("superseded_at IS NULL"),
         postgresql_where=sa.text("superseded_at IS NULL"),
     ),
+)
+
+file_sightings = sa.Table(
+    "file_sightings",
+    metadata,
+    sa.Column("table", sa.String(200), primary_key=True),
+    sa.Column("path", sa.String(1000), primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("stamp", sa.String(100), nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
 )
 
 schema_versions = sa.Table(

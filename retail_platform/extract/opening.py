@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 from retail_platform.control.files import FileRegistry
 from retail_platform.extract.ads_reader import AdsReader
+from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.files_reader import FilesReader, file_source
 from retail_platform.extract.kafka_reader import KafkaReader
 from retail_platform.extract.reader import PlanningReader
@@ -54,8 +55,10 @@ def open_reader(
     match table.connection:
         case SqlConnection(url=url, timezone=zone, clock_query=query):
             yield SqlReader(SqlSource(value(url), zone, query, name=table.source))
-        case FilesConnection(root=root, timezone=zone):
-            yield FilesReader(file_source(table, value(root), zone), files)
+        case FilesConnection() as connection:
+            store = open_root(connection, value, name=f"bronze.{table.bronze}")
+            with closing(file_source(table, store)) as source:
+                yield FilesReader(source, files)
         case FacebookAdsConnection(url=url, token=token, account=account):
             facebook = FacebookAdsResource(
                 base_url=value(url), token=value(token), account=value(account)

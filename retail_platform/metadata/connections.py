@@ -7,7 +7,7 @@ connection belongs in `retail_platform.extract.opening`.
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from retail_platform.metadata.values import Duration, Frozen, Zone
 
@@ -39,17 +39,70 @@ class SqlConnection(Frozen):
     clock_query: str | None = None
 
 
-class FilesConnection(Frozen):
-    """A landing folder.
+class SftpLogin(Frozen):
+    """How an SFTP server is recognised, and how the platform logs in.
 
     Attributes:
-        root: Folder that the tables' patterns are relative to.
+        host_key: The server's public keys, a line each, as ``ssh-keyscan HOST`` prints them or as
+            ``ssh-ed25519 AAAA...``; a server that shows another key is refused. A public key is no
+            secret and may stand here itself.
+        password: Password of the user that the root names.
+        private_key: Or that user's private key, the text of its file.
+        passphrase: Of the private key, where it has one.
+        timeout: How long the server may stay silent.
+    """
+
+    host_key: FromEnvironment | str
+    password: FromEnvironment | None = None
+    private_key: FromEnvironment | None = None
+    passphrase: FromEnvironment | None = None
+    timeout: Duration = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _has_one_secret(self) -> "SftpLogin":
+        if (self.password is None) == (self.private_key is None):
+            raise ValueError("sftp needs either password or private_key")
+        if self.passphrase is not None and self.private_key is None:
+            raise ValueError("passphrase goes with private_key")
+        return self
+
+
+class AzureLogin(Frozen):
+    """How a storage account is entered; with neither key nor SAS by the platform's own identity.
+
+    Attributes:
+        account_key: Key of the storage account.
+        sas: Or a shared access signature for the container.
+        endpoint: Blob endpoint, where it is not ``https://ACCOUNT.blob.core.windows.net``.
+    """
+
+    account_key: FromEnvironment | None = None
+    sas: FromEnvironment | None = None
+    endpoint: FromEnvironment | None = None
+
+    @model_validator(mode="after")
+    def _has_one_secret(self) -> "AzureLogin":
+        if self.account_key is not None and self.sas is not None:
+            raise ValueError("azure takes either account_key or sas, not both")
+        return self
+
+
+class FilesConnection(Frozen):
+    """A place where files land: a folder, an SFTP server, or a container of ADLS Gen2.
+
+    Attributes:
+        root: What the tables' patterns are relative to: a local folder, ``sftp://USER@HOST/path``
+            or ``abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/path``.
         timezone: IANA zone of the hour in file names and of naive timestamps in the files.
+        sftp: How the server is recognised and entered, for an SFTP root.
+        azure: How the account is entered, for an ADLS root.
     """
 
     kind: Literal["files"]
     root: FromEnvironment
     timezone: Zone
+    sftp: SftpLogin | None = None
+    azure: AzureLogin = AzureLogin()
 
 
 class FacebookAdsConnection(Frozen):

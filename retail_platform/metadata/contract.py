@@ -19,6 +19,7 @@ from retail_platform.metadata.contract_quality import (
     batch_rule,
     row_rule,
 )
+from retail_platform.metadata.contract_quarantine import QuarantineLimits, quarantine_limits
 from retail_platform.metadata.contract_terms import (
     Description,
     LogicalTypeOptions,
@@ -55,6 +56,15 @@ class Property(WithCustomProperties):
         arrow_type(value)
         return value
 
+    @model_validator(mode="after")
+    def _has_rules_of_columns(self) -> Self:
+        for measure in (rule.measure for rule in self.quality if rule.measure is not None):
+            raise ValueError(
+                f"measure {measure} counts rows: write the rule at the table's quality, not at "
+                f"column {self.name}"
+            )
+        return self
+
     @property
     def unit(self) -> str | None:
         """Unit of measure, such as ``USD`` or ``pieces``; None where none is stated."""
@@ -81,6 +91,16 @@ class SchemaObject(WithCustomProperties):
     description: str = ""
     properties: tuple[Property, ...] = Field(min_length=1)
     quality: tuple[Quality, ...] = ()
+
+    @cached_property
+    def quarantine(self) -> QuarantineLimits:
+        """How many rows may be quarantined before a load warns or is held."""
+        return quarantine_limits(self.quality)
+
+    @model_validator(mode="after")
+    def _sets_a_threshold_once(self) -> Self:
+        _ = self.quarantine
+        return self
 
 
 class Contract(WithCustomProperties):
@@ -142,6 +162,11 @@ class Contract(WithCustomProperties):
         """Every quality entry with the column that it was written at, None for the table."""
         of_columns = [(column.name, rule) for column in self.columns for rule in column.quality]
         return (*of_columns, *((None, rule) for rule in self.table.quality))
+
+    @property
+    def quarantine(self) -> QuarantineLimits:
+        """How many rows may be quarantined before a load warns or is held."""
+        return self.table.quarantine
 
     @cached_property
     def row_rules(self) -> tuple[RowRule, ...]:

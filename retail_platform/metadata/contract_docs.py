@@ -168,13 +168,12 @@ def _rules(table: Table) -> str:
                 "the hour is held" if rule.blocking else "a check warns",
             )
         )
-    rows.append(
-        (
-            "share of quarantined rows",
-            f"at most {table.row.silver.max_quarantined:.0%}",
-            "the hour is held",
-        )
-    )
+    limits = contract.quarantine
+    rows += [
+        ("quarantined rows of an hour", limits.hold.text, "the hour is held"),
+        ("quarantined rows of an hour", limits.warn.text, "a check warns"),
+        ("open quarantined rows of the table", limits.open.text, "a check warns"),
+    ]
     return _table(("Rule", "Expected", "Otherwise"), rows)
 
 

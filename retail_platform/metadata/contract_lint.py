@@ -17,7 +17,7 @@ from sqlglot.optimizer.simplify import simplify
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.contract import TIME_ZONE, Contract, Property
-from retail_platform.metadata.contract_quality import Quality, batch_rule
+from retail_platform.metadata.contract_quality import Quality
 from retail_platform.metadata.contract_standard import KEYS
 from retail_platform.metadata.yaml_files import Steps, line_of, read_model
 
@@ -148,9 +148,9 @@ def _rule(
     if rule.is_custom:
         for text in _predicate_faults(contract, str(rule.implementation)):
             yield (*where, "implementation"), text
-    if not rule.is_on_batch:
+    limits = rule.limits
+    if limits is None or not (rule.is_on_batch or rule.measure):
         return
-    limits = batch_rule(rule, column.name if column else None, contract.key).limits
     floor = limits.minimum is None or limits.minimum <= 0
     if floor and (limits.maximum is None or (rule.unit == "percent" and limits.maximum >= WHOLE)):
         most = rule.metric != "rowCount" or limits.maximum is None

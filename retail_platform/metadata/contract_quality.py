@@ -16,6 +16,10 @@ ENGINE = "retail_platform"
 HISTORY = 24
 Dimension = Literal["completeness", "uniqueness", "validity", "volume"]
 Metric = Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"]
+QUARANTINED = "quarantinedRows"
+OPEN = "openQuarantinedRows"
+MEASURES = (QUARANTINED, OPEN)
+"""What custom rules of the platform's engine may measure instead of naming a predicate."""
 
 
 class Limits(BaseModel):
@@ -69,6 +73,9 @@ class Quality(WithCustomProperties):
     ``arguments: {medianOfHours: 24}`` hours). Outside of the operator's range the hour is held, or
     with ``severity: warning`` reported.
 
+    How many rows a load may quarantine is said by ``implementation: {measure: ...}`` of a custom
+    rule of the table, see ``contract_quarantine``.
+
     ``text`` and custom rules of other engines are kept and not executed; ``sql`` is refused: a
     predicate says the same and is executed on the rows that it concerns.
     """
@@ -112,6 +119,17 @@ class Quality(WithCustomProperties):
     @property
     def is_custom(self) -> bool:
         """Whether it is a predicate of the platform's own engine."""
+        return self._is_own and self.measure is None
+
+    @property
+    def measure(self) -> str | None:
+        """What it measures of the quarantine; None where it does not."""
+        if not self._is_own or not isinstance(self.implementation, dict):
+            return None
+        return str(self.implementation.get("measure"))
+
+    @property
+    def _is_own(self) -> bool:
         return self.type == "custom" and self.engine == ENGINE
 
     @property
@@ -127,10 +145,22 @@ class Quality(WithCustomProperties):
 
     @model_validator(mode="after")
     def _is_executable(self) -> "Quality":
-        if self.is_custom and not isinstance(self.implementation, str):
+        if (self.is_custom and not isinstance(self.implementation, str)) or (
+            self.measure is not None and self.measure not in MEASURES
+        ):
             raise ValueError(
                 "a custom rule of engine retail_platform needs implementation: a Spark SQL "
-                "predicate that a good row fulfils"
+                f"predicate that a good row fulfils, or {{measure: {' | '.join(MEASURES)}}}"
+            )
+        if self.measure is not None and self.limits is None:
+            raise ValueError(
+                f"measure {self.measure} needs an operator, such as mustBeLessOrEqualTo: 5 with "
+                "unit: percent"
+            )
+        if self.measure == OPEN and (self.severity, self.unit) != ("warning", "rows"):
+            raise ValueError(
+                f"measure {OPEN} is of the whole table and holds no hour back: write severity: "
+                "warning and unit: rows"
             )
         if self.type == "library" and self.metric is None:
             raise ValueError("a library rule needs metric, such as invalidValues or nullValues")

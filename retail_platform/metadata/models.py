@@ -4,6 +4,7 @@ Only shapes and their own validity live here. Reading files and checking rows ag
 and against contracts belongs in ``loader``.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -18,6 +19,12 @@ from retail_platform.metadata.column_policies import (
     removed_from,
 )
 from retail_platform.metadata.connections import Connection
+from retail_platform.metadata.file_delivery import (
+    Archive,
+    Completeness,
+    archive_from,
+    completeness_from,
+)
 from retail_platform.metadata.file_formats import CSV, FileFormat
 from retail_platform.metadata.streams import Stream
 from retail_platform.metadata.upkeep import Upkeep
@@ -57,10 +64,6 @@ class SilverTarget(Frozen):
             once the table exists. A key may move between them.
         cluster_by: Columns by which maintenance sorts rows into files, the key's as a rule: loads
             and lookups then skip the files that cannot hold their keys.
-        warn_quarantined: Share of quarantined rows (0 to 1) beyond which ``row_rules`` warns.
-        max_quarantined: Share of quarantined rows (0 to 1) beyond which the hour is held.
-        warn_open_quarantined: Open quarantined rows of the whole table beyond which
-            ``open_quarantined`` warns. These three are all thresholds of the quarantine.
         max_shrink: Fall of the row count of a swept table (0 to 1) beyond which it is held.
     """
 
@@ -70,10 +73,20 @@ class SilverTarget(Frozen):
     deletes: Literal["soft", "hard"] = "soft"
     partition_by: tuple[Name, ...] = ()
     cluster_by: tuple[Name, ...] = ()
-    warn_quarantined: float = Field(default=0.0, ge=0, le=1)
-    max_quarantined: float = Field(default=0.5, ge=0, le=1)
-    warn_open_quarantined: int = Field(default=0, ge=0)
     max_shrink: float = Field(default=0.2, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leaves_the_quarantine_to_the_contract(cls, value: object) -> object:
+        names = [str(name) for name in value] if isinstance(value, Mapping) else []
+        names = [name for name in names if "quarantined" in name]
+        if names:
+            raise ValueError(
+                f"{', '.join(names)}: thresholds of the quarantine belong to the contract; write "
+                "at its table's quality {type: custom, engine: retail_platform, implementation: "
+                "{measure: quarantinedRows}, unit: percent, mustBeLessOrEqualTo: 50}"
+            )
+        return value
 
 
 class Dependency(Frozen):
@@ -115,6 +128,8 @@ class TableRow(Frozen):
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
         files: For files: how they are written; plain CSV where it is left out.
+        complete: For files: how a whole delivery is told from one under way.
+        archive: For files: how they are packed; None where they are not.
         stream: For streams: the topic and how its messages become rows.
         maintenance: How its tables are compacted and how long their older versions are kept.
         pii: Personal Silver columns and how each is protected.
@@ -140,6 +155,8 @@ class TableRow(Frozen):
     restate_days: int = Field(default=3, ge=0, le=90)
     path: str | None = None
     files: FileFormat | None = None
+    complete: Annotated[Completeness, BeforeValidator(completeness_from)] = Completeness()
+    archive: Annotated[Archive | None, BeforeValidator(archive_from)] = None
     stream: Stream | None = None
     maintenance: Upkeep = Upkeep()
     pii: dict[Name, Annotated[Pii, BeforeValidator(pii_from)]] = Field(default_factory=dict)
@@ -154,8 +171,9 @@ class TableRow(Frozen):
             raise ValueError("an incremental load needs watermark: {column: ...}")
         if (self.load == "files") != (self.path is not None):
             raise ValueError("path goes with load: files, and only there")
-        if self.files is not None and self.load != "files":
-            raise ValueError("files goes with load: files, and only there")
+        for name in ("files", "complete", "archive"):
+            if name in self.model_fields_set and self.load != "files":
+                raise ValueError(f"{name} goes with load: files, and only there")
         if (self.load == "stream") != (self.stream is not None):
             raise ValueError("stream: {topic: ...} goes with load: stream, and only there")
         if self.file_format.incomplete == "hold" and not self._swept_by_file:

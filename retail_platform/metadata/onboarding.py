@@ -232,6 +232,7 @@ def _changes(
             kind=new_source.kind,
             variable=new_source.variable,
             timezone=new_source.timezone,
+            login=new_source.login_blocks,
         )
     for proposal in updated:
         row = rows[proposal.entity]

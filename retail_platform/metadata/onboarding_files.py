@@ -6,14 +6,18 @@ A pattern is found by putting the codes of ``strftime`` in the place of dates an
 
 import re
 from collections import Counter
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 from pydantic import TypeAdapter
 
+from retail_platform.extract.file_store import FileStore, FoundFile
 from retail_platform.extract.files import META, FileSource
+from retail_platform.extract.landed import Spool
 from retail_platform.failures import PermanentFailure
+from retail_platform.metadata.file_delivery import Archive
 from retail_platform.metadata.file_formats import CSV, FileFormat
 from retail_platform.metadata.onboarding_tables import (
     SAMPLE_ROWS,
@@ -36,6 +40,7 @@ _CODES: tuple[tuple[str, str], ...] = (
 )
 _MOST_FILES = 20_000
 _ENDINGS = ("csv", "txt", "tsv", "jsonl", "parquet")
+_NAME = re.compile(rf"(?i:.+\.(?P<ending>(?:{'|'.join(_ENDINGS)})(?:\.gz)?|zip))")
 _DELIMITERS = (",", ";", "\t", "|")
 _LINES_LOOKED_AT = 200
 _STEADY = 0.8
@@ -44,28 +49,31 @@ _DECIMAL_COMMA = re.compile(r"-?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _FORM: TypeAdapter[FileFormat] = TypeAdapter(FileFormat)
 
 
-def describe_files(root: Path, source: str) -> list[SourceTable]:
-    """The tables of a landing folder, each with a sample of its newest file.
+def describe_files(store: FileStore, source: str) -> list[SourceTable]:
+    """The tables of a landing place, each with a sample of its newest file.
 
     Raises:
-        PermanentFailure: the folder does not exist or holds no hourly file.
+        PermanentFailure: the place does not exist, refuses, or holds no hourly file.
+        TransientFailure: it cannot be reached.
     """
-    if not root.is_dir():
+    local = store.local("")
+    if local is not None and not local.is_dir():
         raise PermanentFailure(
-            f"source {source}: the landing folder {root} does not exist; check the variable that "
+            f"source {source}: the landing folder {local} does not exist; check the variable that "
             "names it"
         )
-    found = (path for path in root.rglob("*.*") if path.suffix[1:].lower() in _ENDINGS)
-    paths = sorted(islice(found, _MOST_FILES))
-    newest: dict[str, Path] = {}
-    for path in paths:
-        pattern = hourly_pattern(path.relative_to(root).with_suffix("").as_posix())
+    found = (file for file in store.walk() if _ending(file.name) is not None)
+    files = sorted(islice(found, _MOST_FILES), key=lambda file: file.path)
+    newest: dict[str, FoundFile] = {}
+    for file in files:
+        pattern = hourly_pattern(file.path.removesuffix(f".{_ending(file.name)}"))
         if pattern is not None:
-            newest[pattern] = path
+            newest[pattern] = file
     if not newest:
         raise PermanentFailure(
-            f"source {source}: none of {len(paths)} files ({', '.join(_ENDINGS)}) below {root} has "
-            "a date and an hour in its path, such as refunds/2026-01-05/refunds_20260105T09.csv"
+            f"source {source}: none of {len(files)} files ({', '.join(_ENDINGS)}, packed or not) "
+            f"below {store.place} has a date and an hour in its path, such as "
+            "refunds/2026-01-05/refunds_20260105T09.csv"
         )
     counts = Counter(_table_name(pattern) for pattern in newest)
     twice = [name for name, number in counts.items() if number > 1]
@@ -74,7 +82,13 @@ def describe_files(root: Path, source: str) -> list[SourceTable]:
             f"source {source}: several patterns of files are called {', '.join(twice)}: "
             f"{', '.join(sorted(newest))}; write their rows by hand"
         )
-    return [_described(root, pattern, path, source) for pattern, path in sorted(newest.items())]
+    return [_described(store, pattern, file, source) for pattern, file in sorted(newest.items())]
+
+
+def _ending(name: str) -> str | None:
+    """The ending of a file that may be a table's, as it stands: ``csv``, ``csv.gz``, ``zip``."""
+    found = _NAME.fullmatch(name)
+    return found and found["ending"]
 
 
 def hourly_pattern(stem: str) -> str | None:
@@ -92,14 +106,22 @@ def _table_name(pattern: str) -> str:
     return named[-1].removesuffix("_t") if named else "files"
 
 
-def _described(root: Path, pattern: str, path: Path, source: str) -> SourceTable:
+def _described(store: FileStore, pattern: str, file: FoundFile, source: str) -> SourceTable:
     name = _table_name(pattern)
-    written = _written(path)
-    form = _FORM.validate_python(written) if written else CSV
-    files = FileSource(root, pattern, "UTC", name=f"source {source}, table {name}", form=form)
-    with files.read([path]) as stream:
-        fields = [field for field in stream.schema if field.name not in META.names]
-        first = next(iter(stream), None)
+    ending = _ending(file.name) or ""
+    archive = _archive(ending)
+    place = f"source {source}, table {name}"
+    # Any member will do: which ones are read, the first one's ending says.
+    spool = Spool(store, archive=archive, pattern="*.*", name=place)
+    with closing(spool):
+        landed = spool.fetch(file)[0]
+        inner = landed.path.partition("!")[2].rpartition(".")[2] or ending.removesuffix(".gz")
+        written = _written(landed.local, inner)
+        form = _FORM.validate_python(written) if written else CSV
+        files = FileSource(store, pattern, "UTC", name=place, form=form, archive=archive)
+        with files.read([landed]) as stream:
+            fields = [field for field in stream.schema if field.name not in META.names]
+            first = next(iter(stream), None)
     rows = first.slice(0, SAMPLE_ROWS).to_pylist() if first is not None else []
     return SourceTable(
         name=name,
@@ -114,12 +136,18 @@ def _described(root: Path, pattern: str, path: Path, source: str) -> SourceTable
         ),
         path=pattern,
         files=written,
+        archive=archive.kind if archive else None,
     )
 
 
-def _written(path: Path) -> dict[str, str]:
+def _archive(ending: str) -> Archive | None:
+    if ending.endswith(".gz"):
+        return Archive(kind="gzip")
+    return Archive(kind="zip") if ending == "zip" else None
+
+
+def _written(path: Path, ending: str) -> dict[str, str]:
     """How a file is written, as the row's ``files:`` says it; empty for plain CSV."""
-    ending = path.suffix[1:]
     if ending.lower() in ("parquet", "jsonl"):
         return {"format": ending.lower(), **({} if ending.islower() else {"extension": ending})}
     with path.open(encoding="utf-8", errors="replace") as file:

@@ -76,6 +76,8 @@ def _read(table: SourceTable, watermark: Row | None, notes: list[str]) -> Row:
     if not table.path:
         return {"load": _load(table, watermark, notes)}
     read: Row = {"load": "files", "path": table.path}
+    if table.archive:
+        read["archive"] = table.archive
     return read | {"files": dict(table.files)} if table.files else read
 
 

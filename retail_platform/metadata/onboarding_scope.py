@@ -4,13 +4,21 @@ Nothing is proposed here; that is in ``onboarding_proposal``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Literal, Protocol
 
+from pydantic import ValidationError
+
+from retail_platform.extract.file_roots import open_root
 from retail_platform.failures import PermanentFailure
-from retail_platform.metadata.connections import Connection, FilesConnection, SqlConnection
+from retail_platform.metadata.connections import (
+    Connection,
+    FilesConnection,
+    FromEnvironment,
+    SqlConnection,
+)
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.metadata.onboarding_files import describe_files
 from retail_platform.metadata.onboarding_sql import SqlDescriber
@@ -28,12 +36,52 @@ class NewSource:
         kind: ``sql`` or ``files``.
         variable: Environment variable with the database's URL or the folder.
         timezone: IANA zone of its naive timestamps.
+        login: For files that lie elsewhere: variables by setting, ``{"sftp.password": "PASS"}``.
     """
 
     name: str
     kind: Literal["sql", "files"]
     variable: str
     timezone: str
+    login: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def login_blocks(self) -> dict[str, dict[str, str]]:
+        """The login as the source's file has it: variables by block and setting."""
+        blocks: dict[str, dict[str, str]] = {}
+        for setting, variable in self.login.items():
+            block, _, key = setting.partition(".")
+            blocks.setdefault(block, {})[key] = variable
+        return blocks
+
+    def files_connection(self) -> FilesConnection:
+        """The connection of a source of files.
+
+        Raises:
+            PermanentFailure: the login has a setting that there is not, or lacks one.
+        """
+        blocks = {
+            block: {key: {"env": variable} for key, variable in settings.items()}
+            for block, settings in self.login_blocks.items()
+        }
+        try:
+            return FilesConnection.model_validate(
+                {
+                    "kind": "files",
+                    "root": {"env": self.variable},
+                    "timezone": self.timezone,
+                    **blocks,
+                }
+            )
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            )
+            raise PermanentFailure(
+                f"source {self.name}: its login is not whole: {wrong}; settings are "
+                "sftp.host_key, sftp.password, sftp.private_key, sftp.passphrase, "
+                "azure.account_key, azure.sas and azure.endpoint"
+            ) from error
 
 
 class Describer(Protocol):
@@ -59,8 +107,14 @@ class Describer(Protocol):
 class _Files:
     """The tables of a landing folder, as those of a database are asked for."""
 
-    def __init__(self, root: Path, source: str) -> None:
-        self._tables = {table.name: table for table in describe_files(root, source)}
+    def __init__(
+        self, connection: FilesConnection, source: str, environ: Mapping[str, str]
+    ) -> None:
+        def value(setting: FromEnvironment) -> str:
+            return _value(source, setting.env, environ)
+
+        with closing(open_root(connection, value, name=f"source {source}")) as store:
+            self._tables = {table.name: table for table in describe_files(store, source)}
 
     def names(self) -> list[str]:
         return sorted(self._tables)
@@ -112,11 +166,11 @@ def describer_of(
     if isinstance(connection, SqlConnection):
         return SqlDescriber(_value(source, connection.url.env, environ), source)
     if isinstance(connection, FilesConnection):
-        return _Files(Path(_value(source, connection.root.env, environ)), source)
+        return _Files(connection, source, environ)
     if connection is None and new_source is not None:
-        value = _value(source, new_source.variable, environ)
-        sql = new_source.kind == "sql"
-        return SqlDescriber(value, source) if sql else _Files(Path(value), source)
+        if new_source.kind == "files":
+            return _Files(new_source.files_connection(), source, environ)
+        return SqlDescriber(_value(source, new_source.variable, environ), source)
     kind = connection.kind if connection is not None else "unknown"
     raise PermanentFailure(
         f"source {source} is of kind {kind}: onboard looks into SQL databases and landing folders "

@@ -62,6 +62,7 @@ class SourceTable:
         dialect: SQL dialect of the checks, as sqlglot calls it.
         path: For files: the pattern of an hour's path.
         files: For files: how they are written, as the row's ``files:`` says it; empty for CSV.
+        archive: For files: how they are packed, as the row's ``archive:`` says it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SourceTable:
     dialect: str = ""
     path: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    archive: str | None = None
 
     def values(self, column: str) -> list[str | None]:
         """The sample's values of a column, NULL as None."""

@@ -57,13 +57,32 @@ def inline(value: object) -> str:
     return dumped.removesuffix("\n").removesuffix("\n...")
 
 
-def source_text(*, name: str, kind: str, variable: str, timezone: str) -> str:
-    """The beginning of a new source's file, up to its tables."""
+def source_text(
+    *,
+    name: str,
+    kind: str,
+    variable: str,
+    timezone: str,
+    login: Mapping[str, Mapping[str, str]],
+) -> str:
+    """The beginning of a new source's file, up to its tables.
+
+    Args:
+        name: Name of the source.
+        kind: Kind of its connection.
+        variable: Environment variable with its URL or root.
+        timezone: IANA zone of its naive timestamps.
+        login: Variables of the login, by its block and setting.
+    """
     place = "url" if kind == "sql" else "root"
+    blocks = "".join(
+        f"  {block}:\n" + "".join(f"    {key}: {{env: {env}}}\n" for key, env in settings.items())
+        for block, settings in login.items()
+    )
     return (
         f"source: {name}\n"
         f"connection:\n  kind: {kind}\n  {place}: {{env: {variable}}}\n  timezone: {timezone}\n"
-        "tables:\n"
+        f"{blocks}tables:\n"
     )
 
 
@@ -84,6 +103,16 @@ def with_rows(text: str, proposals: Sequence[Proposal], *, file: str) -> str:
     indent = " " * tables.start_mark.column
     lines = [f"{indent}{line}" for proposal in proposals for line in row_lines(proposal)]
     return _after_line(text, _last_line(text, tables, deeper_than=len(indent)), lines)
+
+
+_QUARANTINE = (
+    "      - name: quarantined rows that hold the hour",
+    "        type: custom",
+    "        engine: retail_platform",
+    "        implementation: {measure: quarantinedRows}",
+    "        unit: percent",
+    "        mustBeLessOrEqualTo: 50",
+)
 
 
 def contract_text(proposal: Proposal, *, source: str) -> str:
@@ -109,8 +138,7 @@ def contract_text(proposal: Proposal, *, source: str) -> str:
     ]
     for column in proposal.columns:
         lines += [f"      {line}" for line in property_lines(column, proposal.key)]
-    if proposal.rules:
-        lines.append("    quality:")
+    lines += ["    quality:", *_QUARANTINE]
     for predicate in proposal.rules:
         lines += [
             f"      - name: {inline(f'not {predicate}')}",

@@ -23,7 +23,12 @@ from retail_platform.control.models import metadata
 from retail_platform.extract.opening import open_reader
 from retail_platform.extract.reader import Expected
 from retail_platform.extract.window import Window
-from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
+from retail_platform.failures import (
+    AwaitedFailure,
+    PermanentFailure,
+    PlatformFailure,
+    TransientFailure,
+)
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.operations.plan_metadata import Setting, duration_text, resolved
 from retail_platform.operations.plan_order import Blockers
@@ -320,7 +325,7 @@ def _waiting(base: TablePlan, clock: datetime) -> TablePlan:
 def _stopped(base: TablePlan, failure: PlatformFailure) -> TablePlan:
     """A failure while asking: one that passes by itself says nothing about the load."""
     if isinstance(failure, TransientFailure):
-        waits = "waiting for marker" in str(failure)
+        waits = isinstance(failure, AwaitedFailure)
         outcome = Outcome.WAITS if waits else Outcome.UNKNOWN
         return replace(base, outcome=outcome, reasons=(*base.reasons, str(failure)))
     return _failing(base, str(failure))

@@ -52,15 +52,13 @@ HISTORY = timedelta(hours=24)
 
 def check_names(table: Table) -> dict[str, str]:
     """The checks of a Silver table and what each says, for its asset's declaration."""
+    limits = table.contract.quarantine
     checks = {
         ROW_RULES: (
-            "Rows that break a rule of the contract are quarantined; warns when they are more than "
-            f"{table.row.silver.warn_quarantined:.0%} of the hour."
+            "Rows that break a rule of the contract are quarantined; warns unless those of the "
+            f"hour are {limits.warn.text}."
         ),
-        QUARANTINED_SHARE: (
-            f"Holds the hour when more than {table.row.silver.max_quarantined:.0%} of its rows "
-            "are quarantined."
-        ),
+        QUARANTINED_SHARE: (f"Holds the hour unless its quarantined rows are {limits.hold.text}."),
     }
     checks[COLUMNS] = (
         "Warns when the source lacks columns of the contract; holds the hour when a required one "
@@ -99,13 +97,14 @@ def judge(
         live_read: Keys in the batch.
         history: Time since the first loaded hour of the table; only looked at for whole reads.
     """
+    limits = table.contract.quarantine
+    found = counts.quarantined, counts.read
     share = counts.quarantined / counts.read if counts.read else 0.0
-    limit = table.row.silver.max_quarantined
     listed = ", ".join(f"{reason} ({n})" for reason, n in list(reasons.items())[:5])
     verdicts = [
         Verdict(
             check=ROW_RULES,
-            passed=share <= table.row.silver.warn_quarantined,
+            passed=limits.warn.holds(*found),
             blocking=False,
             text=f"{counts.quarantined} of {counts.read} rows quarantined"
             + (f": {listed}" if listed else ""),
@@ -113,11 +112,11 @@ def judge(
         ),
         Verdict(
             check=QUARANTINED_SHARE,
-            passed=share <= limit,
+            passed=limits.hold.holds(*found),
             blocking=True,
-            text=f"{share:.1%} of {counts.read} rows quarantined, limit {limit:.0%}"
+            text=f"{share:.1%} of {counts.read} rows quarantined, expected {limits.hold.text}"
             + (f": {listed}" if listed else ""),
-            figures={"share": share, "limit": limit},
+            figures={"share": share, "expected": limits.hold.text},
         ),
     ]
     if table.row.swept_by == ():
@@ -133,19 +132,19 @@ def open_quarantined(table: Table, by_rule: Mapping[str, int], rows: int) -> Ver
         by_rule: Open rows by rule; a row counts under each of its rules.
         rows: Open rows.
     """
-    limit = table.row.silver.warn_open_quarantined
+    limit = table.contract.quarantine.open
     listed = ", ".join(f"{rule} ({n})" for rule, n in list(by_rule.items())[:5])
     return Verdict(
         check=OPEN_QUARANTINED,
-        passed=rows <= limit,
+        passed=limit.holds(rows, rows),
         blocking=False,
-        text=f"{rows} quarantined rows are open, limit {limit}"
+        text=f"{rows} quarantined rows are open, expected {limit.text}"
         + (
             f": {listed}; retail-platform quarantine list --table {table.entity} --status OPEN"
             if listed
             else ""
         ),
-        figures={"open": rows, "limit": limit, **by_rule},
+        figures={"open": rows, "expected": limit.text, **by_rule},
     )
 
 

@@ -132,6 +132,8 @@ def build_silver_asset(
                 **load.counts.parts,
                 "swept": load.counts.swept,
                 "inferred": load.counts.inferred,
+                "doubled_local_times": load.clock_changes.doubled,
+                "skipped_local_times": load.clock_changes.skipped,
                 "open_quarantined": open_rows,
                 "quarantined_by_reason": _reasons_table(load, by_rule),
                 "delta_version": load.version,
@@ -147,8 +149,8 @@ def _checks(table: Table) -> dict[str, str]:
     """Every check of the table with its description."""
     checks = asset_checks(table) | {
         OPEN_QUARANTINED: (
-            f"Warns when more than {table.row.silver.warn_open_quarantined} quarantined rows of "
-            "the table are neither replayed nor discarded."
+            "Warns unless the table's quarantined rows that are neither replayed nor discarded "
+            f"are {table.contract.quarantine.open.text}."
         )
     }
     if not table.soft_parents:

@@ -18,8 +18,10 @@ from retail_platform.quality.batch_rules import measures
 from retail_platform.silver.classify import (
     CLASSES,
     classified,
+    newest_read_wins,
     superseded_rows,
 )
+from retail_platform.silver.clock_changes import DOUBLED, SKIPPED, ClockChanges
 from retail_platform.silver.dating import dated_after
 from retail_platform.silver.drift import with_kept
 from retail_platform.silver.history import with_valid_from
@@ -37,6 +39,7 @@ class Batch:
         counts: Rows by class; ``swept`` and ``inferred`` are not known yet.
         watermark_max: Their greatest watermark.
         measured: What the contract's batch rules measure, by name.
+        clock_changes: Values that the source's clock changes make doubtful.
     """
 
     read: HourRead
@@ -44,6 +47,7 @@ class Batch:
     counts: Counts
     watermark_max: datetime | None
     measured: dict[str, int]
+    clock_changes: ClockChanges
 
     @classmethod
     def of(cls, table: Table, read: HourRead, rows: DataFrame) -> "Batch":
@@ -60,12 +64,22 @@ class Batch:
                 f.max("_watermark").alias("_latest"),
                 *[f.expr(f"count_if(_class = '{name}')").alias(name) for name in CLASSES],
                 *[f.expr(aggregate).alias(name) for name, aggregate in asked.items()],
+                f.sum(DOUBLED).alias(DOUBLED),
+                f.sum(SKIPPED).alias(SKIPPED),
             )
         )
         latest = found.pop("_latest")
         measured = {name: found.pop(name) for name in asked}
+        changes = ClockChanges(doubled=found.pop(DOUBLED) or 0, skipped=found.pop(SKIPPED) or 0)
         counts = Counts(read=read.rows, duplicates=found.pop("duplicate"), **found)
-        return cls(read=read, rows=rows, counts=counts, watermark_max=latest, measured=measured)
+        return cls(
+            read=read,
+            rows=rows,
+            counts=counts,
+            watermark_max=latest,
+            measured=measured,
+            clock_changes=changes,
+        )
 
 
 def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> DataFrame:
@@ -116,17 +130,12 @@ def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> Dat
                 target,
                 identity,
                 superseded,
-                newest_read=_newest_read(table),
+                newest_read=newest_read_wins(table),
                 replaces=hours.replaces,
             ),
             rows=read.rows,
         )
     )
-
-
-def _newest_read(table: Table) -> bool:
-    """Whether a later read wins whatever its watermarks say: it is whole and keeps no past."""
-    return table.row.swept_by is not None and table.row.silver.merge != "scd2"
 
 
 def _superseded(

@@ -19,6 +19,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql.connect import functions as f
 from pyspark.sql.connect.window import Window
 
+from retail_platform.metadata.loader import Table
+
 CLASS = "_class"
 CLASSES = ("quarantined", "rejected", "duplicate", "stale", "unchanged", "applied")
 STORED = ("watermark", "extracted_at", "row_hash", "deleted", "inferred")
@@ -36,6 +38,32 @@ def sequence(prefix: str = "", *, newest_read: bool = False) -> str:
     read = f"'extracted_at', {prefix}_extracted_at"
     first, second = (read, watermark) if newest_read else (watermark, read)
     return f"named_struct({first}, {second}, 'row_hash', {prefix}_row_hash)"
+
+
+def newest_read_wins(table: Table) -> bool:
+    """Whether a later read wins whatever its watermarks say: it is whole and keeps no past."""
+    return table.row.swept_by is not None and table.row.silver.merge != "scd2"
+
+
+def comes_after(source: str, target: str, *, newest_read: bool) -> str:
+    """SQL of whether one row's sequence is greater than another's, for merges.
+
+    Written out by column: not every engine compares structs in the clauses of a merge.
+
+    Args:
+        source: Alias of the row that may win.
+        target: Alias of the row that may lose.
+        newest_read: Whether a later read wins whatever the watermarks say.
+    """
+    order = ("_watermark", "_extracted_at", "_row_hash")
+    if newest_read:
+        order = ("_extracted_at", "_watermark", "_row_hash")
+    later = "false"
+    for column in reversed(order):
+        own, other = f"{source}.`{column}`", f"{target}.`{column}`"
+        greater = f"coalesce({own} > {other}, {other} is null and {own} is not null)"
+        later = f"({greater} or ({own} <=> {other} and {later}))"
+    return later
 
 
 def newest_first(*, newest_read: bool = False) -> list[Column]:

@@ -25,6 +25,7 @@ from retail_platform.quality.verdicts import (
     with_approvals,
 )
 from retail_platform.silver.batch import Batch, classified_rows
+from retail_platform.silver.clock_changes import ClockChanges
 from retail_platform.silver.commit import commit, infer, keep_clear, missing_keys
 from retail_platform.silver.judging import approvals_of, reference_verdicts, verdicts_on
 from retail_platform.silver.reading import BronzeHours
@@ -41,6 +42,7 @@ class SilverLoad:
         version: Version of the Silver table afterwards.
         missed: True where the source was not read in time: nothing to do.
         reasons: Quarantined rows by reason; a row counts under each of its reasons.
+        clock_changes: Values that the source's clock changes make doubtful.
     """
 
     counts: Counts
@@ -48,6 +50,7 @@ class SilverLoad:
     version: int
     missed: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
+    clock_changes: ClockChanges = field(default_factory=ClockChanges)
 
 
 class SilverLoader:
@@ -121,6 +124,7 @@ class SilverLoader:
         with ExitStack() as stack:
             batch = Batch.of(table, read, classified_rows(stack, hours, read))
             counts = batch.counts
+            ledger.check_balance(load_id, counts)
             reasons = quarantine.reasons_of(batch.rows) if counts.quarantined else {}
             verdicts = verdicts_on(hours, batch, reasons)
             approvals = approvals_of(hours, hour, verdicts)
@@ -156,4 +160,10 @@ class SilverLoader:
                     self.asset, schema_json(silver_schema(table))
                 ),
             )
-        return SilverLoad(counts=counts, verdicts=verdicts, version=version, reasons=reasons)
+        return SilverLoad(
+            counts=counts,
+            verdicts=verdicts,
+            version=version,
+            reasons=reasons,
+            clock_changes=batch.clock_changes,
+        )

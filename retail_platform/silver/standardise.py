@@ -15,6 +15,7 @@ from retail_platform.metadata.column_policies import RemovedDefault
 from retail_platform.metadata.contract import Property
 from retail_platform.metadata.loader import Table
 from retail_platform.silver.casting import masked, read_as, sql_text, text_of
+from retail_platform.silver.clock_changes import LocalTime, clock_changes, local_time
 from retail_platform.silver.masking import normalised
 from retail_platform.silver.slices import with_last_words
 
@@ -57,12 +58,14 @@ class Reading:
         received: SQL of the received value, over Bronze's columns; becomes the column ``name``.
         raw: SQL of its text for messages, over ``name``.
         value: SQL of the typed value, over ``name``.
+        local: Its naive local times, where it may have some.
     """
 
     column: Property
     received: str
     raw: str
     value: str
+    local: LocalTime | None = None
 
     @property
     def name(self) -> str:
@@ -150,8 +153,9 @@ def standardise(
         ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing or
         in the future and the metadata leaves such rows out), ``_dated`` (its ``_watermark`` is
         the source's clock for the same reason), ``_unreadable_values`` (how many values outside of
-        key and watermark cannot be read as their type), ``_good`` (may enter Silver), and what
-        `with_last_words` adds.
+        key and watermark cannot be read as their type), ``_doubled_times`` and ``_skipped_times``
+        (how many of its values are local times that happened twice or never), ``_good`` (may enter
+        Silver), and what `with_last_words` adds.
 
     Raises:
         PermanentFailure: the contract masks columns and there is no key.
@@ -180,6 +184,8 @@ def standardise(
         *[f"`{reading.name}`" for reading in readings],
         *technical,
     )
+    local_times = [reading.local for reading in readings if reading.local is not None]
+    changes = clock_changes(local_times, table.connection.timezone)
     as_received = [f"`{reading.name}`" for reading in readings]
     if "_raw" in received.names:
         as_received.append("_raw")
@@ -192,6 +198,7 @@ def standardise(
         f"{_parse_error(received, _unreadable(place))} as _unreadable",
         f"{_unreadable(content)} as _unreadable_content",
         f"{_place(received)} as {PLACE}",
+        *[f"{values} as {name}" for name, values in changes.items()],
         *as_received,
     )
     moment = Moment.of(table)
@@ -206,6 +213,7 @@ def standardise(
         "false as _inferred",
         f"array_compact({_reasons(table, moment, gone)}) as {REASONS}",
         PLACE,
+        *changes,
         *as_received,
         f"{moment.excluded} as _excluded",
         f"{moment.dated} as _dated",
@@ -247,8 +255,10 @@ def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
     cased = own
     if column.name in table.row.case:
         cased = f"{table.row.case[column.name]}(cast({own} as string))"
+    moment = column.physicalType == "timestamp"
     return Reading(
         column=column,
+        local=local_time(own, arrow, f"`{column.name}`") if moment else None,
         received=quoted,
         raw=own if text else f"cast({own} as string)",
         value=read_as(

@@ -10,11 +10,15 @@ from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Lakehouse, timestamp_literal
 from retail_platform.metadata.loader import Table
+from retail_platform.silver.classify import comes_after, newest_read_wins
 from retail_platform.silver.standardise import silver_schema
 
 
 def apply_rows(lakehouse: Lakehouse, table: Table, batch: DataFrame, expected: int) -> Commit:
     """Merges the rows of class ``applied`` of a materialised batch.
+
+    The sequence guards the merge as well: a row that another writer committed since the batch was
+    classified is replaced only by a later one, and the commit then contradicts the plan.
 
     Args:
         lakehouse: The lake.
@@ -26,12 +30,14 @@ def apply_rows(lakehouse: Lakehouse, table: Table, batch: DataFrame, expected: i
         PermanentFailure: the commit changed another number of rows than planned.
     """
     columns = silver_schema(table).names
+    newer = comes_after("s", "t", newest_read=newest_read_wins(table))
+    guard = None if table.row.silver.merge == "replace" else f"t._inferred or {newer}"
     commit = lakehouse.merge(
         "silver",
         table.entity,
         batch.where("_class = 'applied'").select(*columns),
         on=table.row.key,
-        matched=[Matched.replaced(columns)],
+        matched=[Matched.replaced(columns, when=guard)],
         insert=columns,
         rows=expected,
     )
@@ -58,6 +64,9 @@ def sweep(
         hour: Hour of the read that lacks them, aware UTC.
         extracted_at: When it was read; rows that were read later stay. None: nothing was read.
         replaces: Whether rows go whatever the time at which they were read.
+
+    Raises:
+        PermanentFailure: the commit swept another number of rows than planned.
     """
     read_at = "cast(null as timestamp)" if extracted_at is None else timestamp_literal(extracted_at)
     gone = missing.withColumn("_hour", f.expr(timestamp_literal(hour))).withColumn(
@@ -65,7 +74,8 @@ def sweep(
     )
     changes = {"_deleted": "true", "_hour": "s._hour", "_extracted_at": "s._extracted_at"}
     older = None if replaces else "s._extracted_at > t._extracted_at"
-    return lakehouse.merge(
+    planned = _older_rows(lakehouse, table, missing, read_at, every=replaces)
+    commit = lakehouse.merge(
         "silver",
         table.entity,
         gone,
@@ -73,6 +83,19 @@ def sweep(
         matched=[Matched(when=older, set=changes)],
         rows=lakehouse.row_count("silver", table.entity),
     )
+    if commit.updated != planned:
+        raise mismatch(table, commit, f"{planned} rows swept")
+    return commit
+
+
+def _older_rows(
+    lakehouse: Lakehouse, table: Table, missing: DataFrame, read_at: str, *, every: bool
+) -> int:
+    """Stored rows of some keys that were read before a moment, or all of them."""
+    stored = lakehouse.read("silver", table.entity)
+    if not every:
+        stored = stored.where(f"_extracted_at < {read_at}")
+    return stored.join(missing, list(table.row.key), "left_semi").count()
 
 
 def purge_tombstones(lakehouse: Lakehouse, table: Table, *, before: datetime) -> Commit:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from retail_platform.extract.csv_records import read_delimited
+from retail_platform.extract.file_store import FoundFile, LocalFolder
 from retail_platform.extract.files import FileSource
+from retail_platform.extract.landed import LandedFile
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.file_formats import CSV, DelimitedFormat, FileFormat
 
@@ -24,7 +26,7 @@ NAME = "pos/2026-11-20/transactions_20261120T09"
 @pytest.fixture
 def source(tmp_path: Path) -> FileSource:
     return FileSource(
-        tmp_path,
+        LocalFolder(tmp_path),
         PATTERN,
         "Europe/London",
         columns=["no", "text"],
@@ -40,8 +42,21 @@ def deliver(root: Path, content: bytes | str, name: str = f"{NAME}.csv") -> Path
     return path
 
 
+def landed(source: FileSource, *paths: Path) -> list[LandedFile]:
+    """Delivered files as the source brings them here."""
+    return [one for path in paths for one in source.fetch(found(source, path))]
+
+
+def found(source: FileSource, path: Path) -> FoundFile:
+    """A file as its folder lists it."""
+    store = source._store
+    assert isinstance(store, LocalFolder)
+    (file,) = [one for one in store.walk() if store.local(one.path) == path]
+    return file
+
+
 def rows(source: FileSource, *paths: Path) -> list[dict]:
-    return source.read(paths).read_all().to_pylist()
+    return source.read(landed(source, *paths)).read_all().to_pylist()
 
 
 def brief(source: FileSource, *paths: Path) -> list[tuple]:
@@ -51,7 +66,7 @@ def brief(source: FileSource, *paths: Path) -> list[tuple]:
 
 
 def test_rows_carry_their_place(source: FileSource, tmp_path: Path) -> None:
-    table = source.read([deliver(tmp_path, "no,text\n17850.0,nan\n,\n")]).read_all()
+    table = source.read(landed(source, deliver(tmp_path, "no,text\n17850.0,nan\n,\n"))).read_all()
     assert table.schema.names == ["no", "text", "_file", "_line", "_parse_error", "_raw"]
     place = {"_file": f"{NAME}.csv", "_parse_error": None, "_raw": None}
     assert table.to_pylist() == [
@@ -113,7 +128,7 @@ def test_other_encodings_are_read_line_by_line(source: FileSource, tmp_path: Pat
 def test_an_unknown_column_is_kept(source: FileSource, tmp_path: Path) -> None:
     first = deliver(tmp_path, "no,text\n1,a\n")
     second = deliver(tmp_path, "till,text,no\nT1,b,2\n", f"{NAME}_2.csv")
-    table = source.read([first, second]).read_all()
+    table = source.read(landed(source, first, second)).read_all()
     assert table.schema.names[:3] == ["no", "text", "till"]
     assert table["till"].to_pylist() == [None, "T1"]
     assert table["no"].to_pylist() == ["1", "2"]
@@ -123,7 +138,7 @@ def test_a_missing_column_names_file_and_columns(source: FileSource, tmp_path: P
     with pytest.raises(
         PermanentFailure, match=rf"file {NAME}\.csv: no column text; found no, Text"
     ):
-        source.read([deliver(tmp_path, "no,Text\n1,a\n")])
+        source.read(landed(source, deliver(tmp_path, "no,Text\n1,a\n")))
 
 
 @pytest.mark.parametrize("header", ["no,no,text\n", "no,text,_line\n", 'no,"text\n'])
@@ -131,32 +146,32 @@ def test_a_header_that_cannot_be_used_is_refused(
     source: FileSource, tmp_path: Path, header: str
 ) -> None:
     with pytest.raises(PermanentFailure, match="line 1: the header cannot be used"):
-        source.read([deliver(tmp_path, header)])
+        source.read(landed(source, deliver(tmp_path, header)))
 
 
 @pytest.mark.parametrize("content", ["", "no,text\n", "no,text", "\n"])
 def test_no_rows_still_have_the_declared_columns(
     source: FileSource, tmp_path: Path, content: str
 ) -> None:
-    table = source.read([deliver(tmp_path, content)]).read_all()
+    table = source.read(landed(source, deliver(tmp_path, content))).read_all()
     assert table.num_rows == 0
     assert table.schema.names[:2] == ["no", "text"]
     assert source.read([]).schema == table.schema
 
 
 def test_an_hour_waits_for_its_marker(source: FileSource, tmp_path: Path) -> None:
-    path = deliver(tmp_path, "no,text\n")
+    deliver(tmp_path, "no,text\n")
     with pytest.raises(
         TransientFailure, match=rf"09:00:00\+00:00: waiting for marker {NAME}\.done"
     ):
-        source.hour_files(HOUR)
+        source.marked_files(HOUR)
     deliver(tmp_path, "", f"{NAME}.done")
-    assert source.hour_files(HOUR) == [path]
+    assert [file.path for file in source.marked_files(HOUR)] == [f"{NAME}.csv"]
 
 
 def test_an_hour_without_trade_has_a_marker_only(source: FileSource, tmp_path: Path) -> None:
     deliver(tmp_path, "", f"{NAME}.done")
-    assert source.hour_files(HOUR) == []
+    assert source.marked_files(HOUR) == []
 
 
 def test_the_doubled_hour_has_two_names(source: FileSource, tmp_path: Path) -> None:
@@ -167,7 +182,7 @@ def test_the_doubled_hour_has_two_names(source: FileSource, tmp_path: Path) -> N
     deliver(tmp_path, "no,text\n", f"{day} (1).csv")
     first = datetime(2026, 10, 25, 0, tzinfo=UTC)
     names = [
-        [path.name for path in source.hour_files(first + n * timedelta(hours=1))] for n in (0, 1)
+        [path.name for path in source.marked_files(first + n * timedelta(hours=1))] for n in (0, 1)
     ]
     assert names == [
         ["transactions_20261025T01 (1).csv", "transactions_20261025T01.csv"],
@@ -176,24 +191,25 @@ def test_the_doubled_hour_has_two_names(source: FileSource, tmp_path: Path) -> N
 
 
 def test_equal_contents_have_equal_hashes(source: FileSource, tmp_path: Path) -> None:
-    one = source.content(deliver(tmp_path, "no,text\n1,a\n"))
-    two = source.content(deliver(tmp_path, "no,text\n1,a\n", f"{NAME}_2.csv"))
+    (one,) = landed(source, deliver(tmp_path, "no,text\n1,a\n"))
+    (two,) = landed(source, deliver(tmp_path, "no,text\n1,a\n", f"{NAME}_2.csv"))
     assert one.sha256 == two.sha256 == hashlib.sha256(b"no,text\n1,a\n").hexdigest()
     assert (one.path, one.bytes) == (f"{NAME}.csv", 12)
 
 
 def test_a_file_that_vanished_is_transient(source: FileSource, tmp_path: Path) -> None:
     path = deliver(tmp_path, "no,text\n")
+    listed, (fetched,) = found(source, path), landed(source, path)
     path.unlink()
     with pytest.raises(TransientFailure, match="No such file"):
-        source.content(path)
+        source.fetch(listed)
     with pytest.raises(TransientFailure, match="No such file"):
-        source.read([path])
+        source.read([fetched])
 
 
 def test_large_files_come_in_bounded_batches(source: FileSource, tmp_path: Path) -> None:
     path = deliver(tmp_path, "no,text\n" + "".join(f"{n},x\n" for n in range(25_000)))
-    sizes = [batch.num_rows for batch in source.read([path])]
+    sizes = [batch.num_rows for batch in source.read(landed(source, path))]
     assert sizes == [10_000, 10_000, 5_000]
 
 
@@ -202,8 +218,7 @@ def test_a_file_that_grows_while_it_is_read_is_tried_again(
 ) -> None:
     """Its marker came too early: what was hashed is not what is read."""
     path = deliver(tmp_path, "no,text\n" + "".join(f"{n},x\n" for n in range(20_000)))
-    source.content(path)
-    batches = source.read([path])
+    batches = source.read(landed(source, path))
     batches.read_next_batch()
     with path.open("a") as file:
         file.write("20001,x\n")
@@ -222,13 +237,13 @@ def test_a_file_that_grows_while_it_is_read_is_tried_again(
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, files: dict, line: str) -> None:
     """Sixty thousand rows need no more than twenty thousand: one batch at a time."""
     form = TypeAdapter(FileFormat).validate_python(files)
-    source = FileSource(tmp_path, PATTERN, "UTC", form=form)
+    source = FileSource(LocalFolder(tmp_path), PATTERN, "UTC", form=form)
     peaks = []
     for count in (20_000, 60_000):
         head = "no,text\n" if files["format"] == "csv" else ""
         path = deliver(tmp_path, head + line * count, f"{NAME}.{form.extension}")
         tracemalloc.start()
-        read = sum(batch.num_rows for batch in source.read([path]))
+        read = sum(batch.num_rows for batch in source.read(landed(source, path)))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert read == count

@@ -8,7 +8,7 @@ import yaml
 
 from retail_platform.metadata.contract_lint import Finding, lint
 from retail_platform.settings import PACKAGE
-from retail_platform_tests.platform.catalogs import Tree, contract
+from retail_platform_tests.platform.catalogs import Tree, contract, quarantine_rule
 
 Edit = Callable[[Tree], object]
 CUSTOM = {"type": "custom", "engine": "retail_platform"}
@@ -50,6 +50,12 @@ def rule(**fields: object) -> Edit:
 
 
 CASES: list[tuple[str, Edit, str, str]] = [
+    (
+        "threshold",
+        lambda t: table(t)["quality"].append(quarantine_rule("quarantinedRows", 100)),
+        "- name: quarantinedRows error",
+        "can never fail",
+    ),
     ("typo", amount(clasification="x"), "clasification: x", "did you mean 'classification'?"),
     ("own key", lambda t: t.update(colour="red"), "colour: red", "customProperties"),
     ("nested typo", lambda t: t["team"].update(membres=[]), "membres:", "'members'"),

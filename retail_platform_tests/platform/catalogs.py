@@ -21,6 +21,7 @@ def contract(
     *,
     required: Sequence[str] = (),
     rules: Mapping[str, str] | None = None,
+    max_quarantined: float | None = None,
 ) -> Tree:
     """A contract as its YAML tree.
 
@@ -30,6 +31,7 @@ def contract(
         key: Primary key; required as well.
         required: Further columns that may not be NULL.
         rules: Predicate by name of the rule.
+        max_quarantined: Percent of an hour's rows that may be quarantined before it is held.
     """
     properties = [
         {
@@ -43,10 +45,12 @@ def contract(
         }
         for name, physical in columns.items()
     ]
-    quality = [
+    quality: list[Tree] = [
         {"name": name, "type": "custom", "engine": "retail_platform", "implementation": predicate}
         for name, predicate in (rules or {}).items()
     ]
+    if max_quarantined is not None:
+        quality.append(quarantine_rule("quarantinedRows", max_quarantined))
     table = {"name": entity, "properties": properties, "quality": quality}
     return {
         "apiVersion": "v3.1.0",
@@ -56,6 +60,19 @@ def contract(
         "version": "1.0.0",
         "status": "active",
         "schema": [table],
+    }
+
+
+def quarantine_rule(measure: str, at_most: float, **more: Any) -> Tree:
+    """A threshold of the quarantine as a contract's YAML tree, in percent unless it says rows."""
+    return {
+        "name": f"{measure} {more.get('severity', 'error')}",
+        "type": "custom",
+        "engine": "retail_platform",
+        "implementation": {"measure": measure},
+        "unit": "percent",
+        "mustBeLessOrEqualTo": at_most,
+        **more,
     }
 
 

@@ -25,7 +25,6 @@ def drops_tree(files: Mapping[str, Any] | None, **row: Any) -> Tree:
             "entity": ENTITY,
             "merge": "append",
             "sweep": ["file_path"],
-            "max_quarantined": 0.9,
         },
         **row,
     }
@@ -35,10 +34,18 @@ def drops_tree(files: Mapping[str, Any] | None, **row: Any) -> Tree:
     return {"source": "drops", "connection": connection, "tables": [table]}
 
 
-def drops_catalog(folder: Path, files: Mapping[str, Any], **row: Any) -> Catalog:
+def drops_catalog(
+    folder: Path, files: Mapping[str, Any], *, max_quarantined: float = 90, **row: Any
+) -> Catalog:
     """The catalog of `drops_tree`; numbers and price are required."""
     columns = {"file_path": "string", "line_number": "bigint", **COLUMNS}
-    promise = contract(ENTITY, columns, ["file_path", "line_number"], required=["no", "price"])
+    promise = contract(
+        ENTITY,
+        columns,
+        ["file_path", "line_number"],
+        required=["no", "price"],
+        max_quarantined=max_quarantined,
+    )
     return load_catalog(write_catalog(folder, [drops_tree(files, **row)], [promise]))
 
 

@@ -28,7 +28,7 @@ def rows(count: int, *, first: int = 0, **values: object) -> list[Row]:
 
 def open_with(new_box: Opener, folder: Path, rules: dict[str | None, list[Tree]]) -> Box:
     """A box with one table, ``things``, whose contract has rules on columns or (None) the table."""
-    tree = contract("things", COLUMNS, ["id"], rules=RULES)
+    tree = contract("things", COLUMNS, ["id"], rules=RULES, max_quarantined=100)
     for column in tree["schema"][0]["properties"]:
         column["quality"] = rules.get(column["name"], [])
         column["unique"] = column["name"] == "code" and None in rules and not rules[None]
@@ -38,7 +38,7 @@ def open_with(new_box: Opener, folder: Path, rules: dict[str | None, list[Tree]]
         "load": "incremental",
         "key": ["id"],
         "watermark": {"column": "at"},
-        "silver": {"entity": "things", "merge": "scd2", "max_quarantined": 1.0},
+        "silver": {"entity": "things", "merge": "scd2"},
     }
     return new_box(
         load_catalog(write_catalog(folder / "catalog", [sql_source("box", [table])], [tree]))

@@ -8,7 +8,12 @@ import pytest
 from retail_platform.control.database import open_control
 from retail_platform.control.decisions import QuarantineDecisions
 from retail_platform.quality.quarantined import discard, quarantined_rows
-from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
+from retail_platform_tests.platform.catalogs import (
+    contract,
+    quarantine_rule,
+    sql_source,
+    write_catalog,
+)
 from retail_platform_tests.platform.dagster_runs import Location, checks, failures, location
 from retail_platform_tests.platform.sources import Database
 from retail_platform_tests.silver.modes import PLAIN, RULES
@@ -24,15 +29,14 @@ def catalog(folder: Path) -> Path:
         "load": "incremental",
         "key": ["id"],
         "watermark": {"column": "modified_at"},
-        "silver": {
-            "entity": "contacts",
-            "merge": "upsert",
-            "warn_quarantined": 0.4,
-            "warn_open_quarantined": 2,
-        },
+        "silver": {"entity": "contacts", "merge": "upsert"},
     }
-    contracts = [contract("contacts", PLAIN, ["id"], required=["amount"], rules=RULES)]
-    return write_catalog(folder, [sql_source("box", [table])], contracts)
+    tree = contract("contacts", PLAIN, ["id"], required=["amount"], rules=RULES)
+    tree["schema"][0]["quality"] += [
+        quarantine_rule("quarantinedRows", 40, severity="warning"),
+        quarantine_rule("openQuarantinedRows", 2, severity="warning", unit="rows"),
+    ]
+    return write_catalog(folder, [sql_source("box", [table])], [tree])
 
 
 @pytest.fixture

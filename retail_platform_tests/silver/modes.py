@@ -11,7 +11,7 @@ MARKED = {**PLAIN, "gone": "string"}
 SEEN = {"id": "bigint", "amount": "int", "seen_at": "timestamp"}
 SPEND = {"day": "string", "campaign": "string", "amount": "int"}
 RECEIPTS = {"file_path": "string", "line_number": "bigint", "amount": "int"}
-ALWAYS = {"max_quarantined": 1.0, "max_shrink": 1.0}
+ALWAYS = {"max_shrink": 1.0}
 
 
 def _plain(table: str, load: str, merge: str) -> Tree:
@@ -70,23 +70,24 @@ def modes_catalog(
         "silver": {"entity": "receipts", "merge": "append", "sweep": ["file_path"], **ALWAYS},
     }
     landing = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
+    quality: Tree = {"rules": rules, "max_quarantined": 100}
     contracts = [
-        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], rules=rules)
+        contract(name, PLAIN, ["id"], required=["amount", "modified_at"], **quality)
         for name in ("contacts", "prices", "shelf", "regions", "rates", "archive")
     ]
     contracts += [
-        contract(name, MARKED, ["id"], required=["amount", "modified_at"], rules=rules)
+        contract(name, MARKED, ["id"], required=["amount", "modified_at"], **quality)
         for name in ("members", "fees", "bins")
     ]
     contracts += [
-        contract("guests", SEEN, ["id"], required=["amount"], rules=rules),
-        contract("spend", SPEND, ["day", "campaign"], required=["amount"], rules=rules),
+        contract("guests", SEEN, ["id"], required=["amount"], **quality),
+        contract("spend", SPEND, ["day", "campaign"], required=["amount"], **quality),
         contract(
             "receipts",
             RECEIPTS,
             ["file_path", "line_number"],
             required=["amount"],
-            rules=rules,
+            **quality,
         ),
     ]
     contracts = [tree | {"version": version} for tree in contracts]

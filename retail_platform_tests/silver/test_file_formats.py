@@ -379,12 +379,7 @@ def test_an_empty_parquet_file_is_refused(new_drops: NewDrops) -> None:
     """Even without rows it has a footer: zero bytes are a delivery that failed."""
     drops = new_drops(
         {"format": "parquet"},
-        silver={
-            "entity": ENTITY,
-            "merge": "append",
-            "sweep": ["file_path"],
-            "max_quarantined": 1.0,
-        },
+        max_quarantined=100,
     )
     drops.put(b"")
     drops.load()

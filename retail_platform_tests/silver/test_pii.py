@@ -39,13 +39,15 @@ def catalog_folder(folder: Path, *, short: int = 5) -> Path:
             "load": load,
             "key": ["id"],
             "watermark": {"column": "modified_at"},
-            "silver": {"entity": name, "merge": merge, "max_quarantined": 1, "max_shrink": 1},
+            "silver": {"entity": name, "merge": merge, "max_shrink": 1},
             "pii": PII,
         }
         for name, (load, merge) in LOADS.items()
     ]
     rules = {"phone is too short": f"phone is null or length(phone) >= {short}"}
-    contracts = [contract(name, COLUMNS, ["id"], rules=rules) for name in LOADS]
+    contracts = [
+        contract(name, COLUMNS, ["id"], rules=rules, max_quarantined=100) for name in LOADS
+    ]
     return write_catalog(folder, [sql_source("box", tables)], contracts)
 
 

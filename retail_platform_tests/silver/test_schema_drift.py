@@ -27,10 +27,10 @@ def open_with(new_box: Opener, tmp_path: Path) -> Open:
             "load": "incremental",
             "key": ["id"],
             "watermark": {"column": "modified_at"},
-            "silver": {"entity": "things", "merge": merge, "max_quarantined": 1.0},
+            "silver": {"entity": "things", "merge": merge},
             **row,
         }
-        tree = contract("things", COLUMNS, ["id"], required=required)
+        tree = contract("things", COLUMNS, ["id"], required=required, max_quarantined=100)
         return new_box(load_catalog(write_catalog(tmp_path, [sql_source("b", [table])], [tree])))
 
     return opener
