@@ -65,7 +65,7 @@ def build_bronze_asset(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, control: ControlResource
     ) -> dg.MaterializeResult:
         hour = hour_of(context.partition_key)
-        with dagster_failures(), open_reader(table, control.files) as reader:
+        with dagster_failures(), open_reader(table, control.files, calls=control.calls) as reader:
             load = BronzeLoader(
                 table=table,
                 reader=reader,

@@ -283,7 +283,8 @@ class BronzeLoader:
         if self.table.row.load != "restated" or not isinstance(self.reader, RangeReader):
             return None
         bounds = self.reader.covered(self.table, window)
-        return Covered(hour=window.hour, read_at=read_at, bounds=bounds).text()
+        read = Covered(hour=window.hour, read_at=read_at, bounds=bounds, days=window.days_back)
+        return read.text()
 
     def _last_read(self, hour: datetime) -> tuple[datetime, set[str]]:
         """When an hour that has rows was read last, and the hashes of that read's rows."""

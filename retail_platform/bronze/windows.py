@@ -6,6 +6,7 @@ read into the lake here.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from retail_platform.bronze.watermarks import WatermarkState, watermark_state
 from retail_platform.control.ledger import Ledger
@@ -29,6 +30,8 @@ def window_of(
     """
     initial = begins_open(table) and not ledger.has_succeeded(f"bronze/{table.bronze}")
     window = Window.of_hour(hour, buffer=buffer_of(table), initial=initial)
+    if table.row.load == "restated":
+        return replace(window, days_back=days_back(table, hour, ledger))
     if request is None:
         return window
     if request.kind is RequestKind.FULL_RELOAD:
@@ -56,6 +59,29 @@ def buffer_of(table: Table) -> timedelta:
     if table.row.watermark is None or table.row.load == "stream":
         return timedelta(0)
     return table.row.watermark.buffer
+
+
+def days_back(table: Table, hour: datetime, ledger: Ledger) -> int:
+    """How many days before the hour's own a fetch of a restated table reads.
+
+    ``restate_daily_days`` as long as no fetch of the same day of the source has read so many:
+    where the one that was to do so has failed or was missed, the next one does.
+
+    Args:
+        table: The table's metadata.
+        hour: The hour, aware UTC.
+        ledger: The load ledger.
+    """
+    usual, daily = table.row.restate_days, table.row.restate_daily_days
+    if daily is None or daily <= usual:
+        return usual
+    zone = ZoneInfo(table.connection.timezone)
+    today = hour.astimezone(zone).date()
+    # A day has 25 hours at most.
+    around = [hour + offset * HOUR for offset in range(-25, 26)]
+    of_today = [other for other in around if other.astimezone(zone).date() == today]
+    reads = ledger.covered(f"bronze/{table.bronze}", of_today)
+    return usual if any((read.days or 0) >= daily for read in reads) else daily
 
 
 def watermarks_of(

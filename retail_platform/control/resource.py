@@ -5,6 +5,7 @@ from functools import cached_property
 import dagster as dg
 import sqlalchemy as sa
 
+from retail_platform.control.calls import ApiCalls
 from retail_platform.control.database import open_control
 from retail_platform.control.decisions import QuarantineDecisions
 from retail_platform.control.files import FileRegistry
@@ -46,6 +47,11 @@ class ControlResource(dg.ConfigurableResource):
     def files(self) -> FileRegistry:
         """The registry of files that were taken in."""
         return FileRegistry(self.engine)
+
+    @cached_property
+    def calls(self) -> ApiCalls:
+        """The calls of APIs that have a budget."""
+        return ApiCalls(self.engine)
 
     @cached_property
     def decisions(self) -> QuarantineDecisions:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from retail_platform.extract.coverage import Bounds
 from retail_platform.extract.reader import Expected
 from retail_platform.extract.window import Window
 from retail_platform.metadata.loader import Table
@@ -22,6 +23,10 @@ class AdsClient(Protocol):
         """The rows of these days of the account, both included."""
         ...
 
+    def bounds(self, since: date, until: date) -> Bounds:
+        """What such a read brings whole, by the columns of its rows."""
+        ...
+
 
 class AdsReader:
     """The trailing days of an ad account, in the account's own days."""
@@ -36,15 +41,25 @@ class AdsReader:
 
     def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
         """Streams the rows of a window as received."""
-        until = window.hour.astimezone(self.zone).date()
-        since = until - timedelta(days=table.row.restate_days)
+        del table  # The client knows its report.
+        since, until = self._days(window.hour, window.days_back)
         return self.client.read(since=since, until=until)
+
+    def covered(self, table: Table, window: Window) -> Bounds:
+        """The account's days that the read has brought whole."""
+        since, until = self._days(window.hour, window.days_back)
+        bounds = self.client.bounds(since, until)
+        return {table.row.columns.get(name, name): pair for name, pair in bounds.items()}
 
     def expect(self, table: Table, window: Window) -> Expected:
         """What `read` of the same window would give."""
-        until = window.hour.astimezone(self.zone).date()
-        since = until - timedelta(days=table.row.restate_days)
+        del table
+        since, until = self._days(window.hour, window.days_back)
         return Expected(rows=None, text=f"the days {since} to {until}, whole")
 
     def committed(self) -> None:
         """Nothing to remember: every fetch reads its days anew."""
+
+    def _days(self, hour: datetime, back: int) -> tuple[date, date]:
+        until = hour.astimezone(self.zone).date()
+        return until - timedelta(days=back), until

@@ -70,6 +70,26 @@ class OAuthToken:
             patience=patience or Patience(),
         )
 
+    @classmethod
+    def refresh_token(
+        cls,
+        url: str,
+        *,
+        client_id: str,
+        client_secret: str,
+        refresh_token: str,
+        name: str,
+        patience: Patience | None = None,
+    ) -> "OAuthToken":
+        """The token of a person who has agreed once and for all (section 6)."""
+        grant = {
+            "grant_type": "refresh_token",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "refresh_token": refresh_token,
+        }
+        return cls(url=url, grant=grant, name=name, patience=patience or Patience())
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """Secrets of the grant and every token that was given."""
@@ -124,7 +144,8 @@ class OAuthToken:
         except RequestRefused as refusal:
             raise PermanentFailure(
                 f"{refusal} (asked for an access token, grant {self.grant['grant_type']}); check "
-                "client id, client secret and scope"
+                "client id, client secret and scope, and whether a refresh token has expired or "
+                "was withdrawn"
             ) from refusal
         token = answer.get("access_token")
         if not isinstance(token, str) or not token:

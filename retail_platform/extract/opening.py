@@ -4,8 +4,9 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 
+from retail_platform.control.calls import ApiCalls
 from retail_platform.control.files import FileRegistry
-from retail_platform.extract.ads_reader import AdsReader
+from retail_platform.extract.ads_opening import open_ads
 from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.files_reader import FilesReader, file_source
 from retail_platform.extract.kafka_reader import KafkaReader
@@ -24,12 +25,14 @@ from retail_platform.metadata.connections import (
 )
 from retail_platform.metadata.loader import Table
 from retail_platform.resources.kafka import KafkaResource
-from retail_platform.resources.marketing import FacebookAdsResource, GoogleAdsResource
 
 
 @contextmanager
 def open_reader(
-    table: Table, files: FileRegistry, environ: Mapping[str, str] = os.environ
+    table: Table,
+    files: FileRegistry,
+    environ: Mapping[str, str] = os.environ,
+    calls: ApiCalls | None = None,
 ) -> Generator[PlanningReader, None, None]:
     """The reader of a table's source.
 
@@ -37,6 +40,8 @@ def open_reader(
         table: The table's metadata.
         files: Registry of files that were taken in.
         environ: Where the connection's secrets are.
+        calls: Counts calls of APIs, for sources that have a budget. None for a plan, which asks
+            no more than what time it is and leaves no trace.
 
     Raises:
         PermanentFailure: a variable that the connection names is not set.
@@ -59,23 +64,9 @@ def open_reader(
             store = open_root(connection, value, name=f"bronze.{table.bronze}")
             with closing(file_source(table, store)) as source:
                 yield FilesReader(source, files)
-        case FacebookAdsConnection(url=url, token=token, account=account):
-            facebook = FacebookAdsResource(
-                base_url=value(url), token=value(token), account=value(account)
-            )
-            with closing(facebook.client()) as client:
-                yield AdsReader(client, table.connection.timezone)
-        case GoogleAdsConnection(
-            url=url, token=token, developer_token=developer_token, customer=customer
-        ):
-            google = GoogleAdsResource(
-                base_url=value(url),
-                token=value(token),
-                developer_token=value(developer_token),
-                customer=value(customer),
-            )
-            with closing(google.client()) as client:
-                yield AdsReader(client, table.connection.timezone)
+        case FacebookAdsConnection() | GoogleAdsConnection() as connection:
+            with open_ads(table, connection, value, calls) as reader:
+                yield reader
         case KafkaConnection() as connection:
             assert table.row.stream is not None, "the loader lets no other table of a topic pass"
             kafka = kafka_resource(connection, environ, place=f"bronze.{table.bronze}")

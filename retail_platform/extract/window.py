@@ -19,6 +19,7 @@ class Window:
         initial: True for the first materialised hour of a table.
         latest: True when no later hour is closed: rows whose watermark is NULL or in the source's
             future belong to no hour and are read with the latest one.
+        days_back: Of a source that is read by days: how many before the hour's own.
     """
 
     hour: datetime
@@ -26,6 +27,7 @@ class Window:
     end: datetime
     initial: bool
     latest: bool = False
+    days_back: int = 0
 
     @property
     def whole(self) -> bool:

@@ -5,7 +5,7 @@ connection belongs in `retail_platform.extract.opening`.
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,9 @@ class EnvironmentOrDefault(FromEnvironment):
     """A setting that differs between deployments: the environment's, otherwise ``default``."""
 
     default: str
+
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class SqlConnection(Frozen):
@@ -106,24 +109,70 @@ class FilesConnection(Frozen):
 
 
 class FacebookAdsConnection(Frozen):
-    """The insights edge of the Facebook Marketing API, for one ad account."""
+    """The insights edge of the Facebook Marketing API, for one ad account.
+
+    Attributes:
+        url: Such as ``https://graph.facebook.com``.
+        token: Access token, or ``file:`` and the path of a file that holds it: such a file is read
+            again when the token is refused, and rewritten when it is exchanged.
+        account: Ad account id, with or without ``act_``.
+        timezone: The account's own IANA zone: its days and hours are in it.
+        currency: The account's own currency, ISO 4217; another one is refused.
+        app_id: Id of the app that the token was given to; with it tokens are exchanged in time.
+        app_secret: Secret of that app.
+        version: Version of the API.
+        budget: Calls an hour that all runs together may make; None: as many as needed.
+    """
 
     kind: Literal["facebook_ads"]
     url: FromEnvironment
     token: FromEnvironment
     account: FromEnvironment
     timezone: Zone
+    currency: Currency | None = None
+    app_id: FromEnvironment | None = None
+    app_secret: FromEnvironment | None = None
+    version: str = Field(default="v25.0", pattern=r"^v\d+\.\d+$")
+    budget: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _app_is_whole(self) -> Self:
+        if (self.app_id is None) != (self.app_secret is None):
+            raise ValueError("app_id and app_secret go together: tokens are exchanged with both")
+        return self
 
 
 class GoogleAdsConnection(Frozen):
-    """The search method of the Google Ads API, for one customer."""
+    """The searchStream method of the Google Ads API, for one customer.
+
+    Attributes:
+        url: Such as ``https://googleads.googleapis.com``.
+        refresh_token: OAuth refresh token; access tokens, which live an hour, come from it.
+        client_id: Id of the OAuth client that it was given to.
+        client_secret: Secret of that client.
+        token_url: Where access tokens are given; Google's own where it is left out.
+        developer_token: Developer token of the API.
+        customer: Customer id, with or without dashes.
+        login_customer: Manager account through which the customer is reached, if it is.
+        timezone: The customer's own IANA zone: its days and hours are in it.
+        currency: The customer's own currency, ISO 4217; another one is refused.
+        version: Version of the API.
+        budget: Calls an hour that all runs together may make; None: as many as needed.
+    """
 
     kind: Literal["google_ads"]
     url: FromEnvironment
-    token: FromEnvironment
+    refresh_token: FromEnvironment
+    client_id: FromEnvironment
+    client_secret: FromEnvironment
+    token_url: FromEnvironment | None = None
     developer_token: FromEnvironment
     customer: FromEnvironment
+    login_customer: FromEnvironment | None = None
     timezone: Zone
+    currency: Currency | None = None
+    version: str = Field(default="v25", pattern=r"^v\d+$")
+    budget: int | None = Field(default=None, ge=1)
 
 
 class KafkaConnection(Frozen):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from retail_platform.metadata.ads import GaqlReport, InsightsReport
 from retail_platform.metadata.column_policies import (
     Pii,
     Removed,
@@ -126,6 +127,10 @@ class TableRow(Frozen):
         removed: What stands in for columns that the source no longer has.
         drift: What new columns and unreadable values do; ``schema`` in the file.
         restate_days: Trailing days that each fetch of a ``restated`` table reads again.
+        restate_daily_days: The same for the first fetch of each day of the source, for what changes
+            long after; None: no more than ``restate_days``.
+        insights: For Facebook Ads: which report.
+        gaql: For Google Ads: which report.
         path: For files: path pattern below the root, a ``strftime`` pattern of the local hour.
         files: For files: how they are written; plain CSV where it is left out.
         complete: For files: how a whole delivery is told from one under way.
@@ -153,6 +158,9 @@ class TableRow(Frozen):
     removed: Annotated[Removed, BeforeValidator(removed_from)] = Removed()
     drift: SchemaModes = Field(default=SchemaModes(), alias="schema")
     restate_days: int = Field(default=3, ge=0, le=90)
+    restate_daily_days: int | None = Field(default=None, ge=0, le=90)
+    insights: InsightsReport | None = None
+    gaql: GaqlReport | None = None
     path: str | None = None
     files: FileFormat | None = None
     complete: Annotated[Completeness, BeforeValidator(completeness_from)] = Completeness()
@@ -263,3 +271,22 @@ class Source(Frozen):
     owners: tuple[str, ...] = ()
     connection: Connection
     tables: tuple[TableRow, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _reports_fit_the_connection(self) -> "Source":
+        kind = self.connection.kind
+        for row in self.tables:
+            if row.gaql is not None and kind != "google_ads":
+                raise ValueError(f"table {row.table}: gaql goes with kind: google_ads, not {kind}")
+            if row.insights is not None and kind != "facebook_ads":
+                raise ValueError(
+                    f"table {row.table}: insights goes with kind: facebook_ads, not {kind}"
+                )
+            if row.gaql is None and kind == "google_ads":
+                raise ValueError(
+                    f"table {row.table}: say what to ask for, gaql: {{resource: campaign, fields: "
+                    "{account_id: customer.id, ...}}"
+                )
+            if kind in ("google_ads", "facebook_ads") and row.load != "restated":
+                raise ValueError(f"table {row.table}: ad platforms are read with load: restated")
+        return self

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 import sqlalchemy as sa
 
 from retail_platform.bronze.load import READ_AS_OF_NOW
-from retail_platform.bronze.windows import begins_open, buffer_of
+from retail_platform.bronze.windows import window_of
 from retail_platform.control.database import open_control_read_only
 from retail_platform.control.files import FileRegistry
 from retail_platform.control.ledger import Ledger
@@ -235,13 +235,8 @@ class _Planner:
 
     def _window(self, table: Table, hour: datetime, clock: datetime) -> Window:
         """The window that the Bronze load of the hour would ask for."""
-        asset = f"bronze/{table.bronze}"
-        return Window.of_hour(
-            hour,
-            buffer=buffer_of(table),
-            initial=begins_open(table) and not self.ledger.has_succeeded(asset),
-            latest=latest_closed_hour(clock) == hour,
-        )
+        window = window_of(table, hour, self.ledger, None, loaded=False)
+        return replace(window, latest=latest_closed_hour(clock) == hour)
 
     def _passed(self, table: Table, base: TablePlan) -> TablePlan:
         loaded = base.hour in self.ledger.succeeded_hours(f"bronze/{table.bronze}")

@@ -1,10 +1,20 @@
 """The ad platforms as Dagster resources: where they are and with what token. Shapes: `extract`."""
 
+from collections.abc import Callable
+
 import dagster as dg
 
+from retail_platform.extract.account import Account
 from retail_platform.extract.facebook_ads import FacebookAds
-from retail_platform.extract.google_ads import GoogleAds
+from retail_platform.extract.facebook_reports import Polling
+from retail_platform.extract.facebook_token import FacebookToken, TokenPlace
+from retail_platform.extract.google_ads import TOKEN_URL, GoogleAds
 from retail_platform.extract.http import Patience
+from retail_platform.extract.oauth import OAuthToken
+from retail_platform.metadata.ads import GaqlReport, InsightsReport
+
+Budget = Callable[[], None]
+"""Called before every request; raises where none may be sent."""
 
 
 class FacebookAdsResource(dg.ConfigurableResource[None]):
@@ -12,23 +22,62 @@ class FacebookAdsResource(dg.ConfigurableResource[None]):
 
     Attributes:
         base_url: Such as ``https://graph.facebook.com``.
-        token: Access token; give it as ``dg.EnvVar``, so that it stays out of the configuration.
+        token: Access token, or ``file:`` and the path of a file that holds it; give it as
+            ``dg.EnvVar``, so that it stays out of the configuration.
         account: Ad account id, with or without ``act_``.
+        app_id: Id of the app that the token was given to.
+        app_secret: Its secret; give it as ``dg.EnvVar``. With both a token in a file is exchanged
+            a week before it ends.
+        version: Version of the API.
+        name: The source in messages.
         attempts: Requests before a fault of the API fails the load.
+        backoff: Seconds before the second request; doubled each time.
+        longest_wait: Seconds beyond which a wait is left to a later run.
     """
 
     base_url: str
     token: str
     account: str
+    app_id: str | None = None
+    app_secret: str | None = None
+    version: str = "v25.0"
+    name: str = "facebook_ads"
     attempts: int = 5
+    backoff: float = 0.5
+    longest_wait: float = 60.0
 
-    def client(self) -> FacebookAds:
-        """A client; close it after use."""
+    def client(
+        self,
+        report: InsightsReport | None = None,
+        *,
+        expected: Account | None = None,
+        budget: Budget | None = None,
+    ) -> FacebookAds:
+        """A client; close it after use.
+
+        Args:
+            report: What is asked for.
+            expected: Zone and currency that metadata gives the account.
+            budget: Limit of calls.
+        """
+        patience = Patience(
+            attempts=self.attempts, backoff=self.backoff, longest_wait=self.longest_wait
+        )
+        app = (self.app_id, self.app_secret) if self.app_id and self.app_secret else None
         return FacebookAds(
-            self.base_url,
-            token=self.token,
+            FacebookToken(
+                place=TokenPlace(self.token, self.name),
+                base_url=self.base_url,
+                version=self.version,
+                app=app,
+                patience=patience,
+            ),
             account=self.account,
-            patience=Patience(attempts=self.attempts),
+            report=report,
+            expected=expected,
+            budget=budget,
+            patience=patience,
+            polling=Polling(first=2 * self.backoff),
         )
 
 
@@ -37,24 +86,68 @@ class GoogleAdsResource(dg.ConfigurableResource[None]):
 
     Attributes:
         base_url: Such as ``https://googleads.googleapis.com``.
-        token: OAuth access token; give it as ``dg.EnvVar``.
+        refresh_token: OAuth refresh token; give it as ``dg.EnvVar``.
+        client_id: Id of the OAuth client.
+        client_secret: Its secret; give it as ``dg.EnvVar``.
         developer_token: Developer token; give it as ``dg.EnvVar``.
         customer: Customer id, with or without dashes.
+        login_customer: Manager account through which the customer is reached.
+        token_url: Where access tokens are given.
+        version: Version of the API.
+        name: The source in messages.
         attempts: Requests before a fault of the API fails the load.
+        backoff: Seconds before the second request; doubled each time.
+        longest_wait: Seconds beyond which a wait is left to a later run.
     """
 
     base_url: str
-    token: str
+    refresh_token: str
+    client_id: str
+    client_secret: str
     developer_token: str
     customer: str
+    login_customer: str | None = None
+    token_url: str = TOKEN_URL
+    version: str = "v25"
+    name: str = "google_ads"
     attempts: int = 5
+    backoff: float = 0.5
+    longest_wait: float = 60.0
 
-    def client(self) -> GoogleAds:
-        """A client; close it after use."""
+    def client(
+        self,
+        report: GaqlReport,
+        *,
+        expected: Account | None = None,
+        budget: Budget | None = None,
+    ) -> GoogleAds:
+        """A client; close it after use.
+
+        Args:
+            report: What is asked for.
+            expected: Zone and currency that metadata gives the customer.
+            budget: Limit of calls.
+        """
+        patience = Patience(
+            attempts=self.attempts, backoff=self.backoff, longest_wait=self.longest_wait
+        )
         return GoogleAds(
             self.base_url,
-            token=self.token,
+            authorization=OAuthToken.refresh_token(
+                self.token_url,
+                client_id=self.client_id,
+                client_secret=self.client_secret,
+                refresh_token=self.refresh_token,
+                name=self.name,
+                patience=patience,
+            ),
             developer_token=self.developer_token,
             customer=self.customer,
-            patience=Patience(attempts=self.attempts),
+            report=report,
+            version=self.version,
+            login_customer=self.login_customer,
+            expected=expected,
+            budget=budget,
+            patience=patience,
+            name=self.name,
         )

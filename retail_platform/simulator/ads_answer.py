@@ -5,7 +5,7 @@ Here belongs paging without meaning; the two APIs' own shapes are in their modul
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ class Answer:
     """Status, JSON body and extra headers of one HTTP answer."""
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | Sequence[Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

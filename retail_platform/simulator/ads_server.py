@@ -2,50 +2,44 @@
 
 Here belongs HTTP: who may ask, rate limits, injected faults, and handing a request to the API's own
 module. The figures are simulated, see :mod:`ads_model`; the answers' shapes are in
-:mod:`ads_facebook` and :mod:`ads_google`.
+:mod:`ads_facebook` and :mod:`ads_google`, the faults' names in :mod:`ads_faults`.
 
 Every answer carries ``X-Source-Clock`` (ISO 8601, UTC), the simulator's present.
 """
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import Any, Literal, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import retail_platform.simulator.ads_facebook as ads_facebook
 import retail_platform.simulator.ads_google as ads_google
 from retail_platform.simulator.ads_answer import Answer
+from retail_platform.simulator.ads_facebook_state import FacebookState
+from retail_platform.simulator.ads_faults import Fault, Faults
+from retail_platform.simulator.ads_google import GoogleState
 
-RATE_LIMIT_EVERY = 40
-RETRY_AFTER_SECONDS = 1
+__all__ = ["Faults", "serve", "serving"]
+
+_CALM = 75.0
+"""Percent of its limit that an account shows at most while nothing is wrong."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Faults:
-    """Which requests go wrong, by number (the first request to the server is 1), for tests.
+class AdsServer(ThreadingHTTPServer):
+    """The listening server with what its handlers need.
 
     Attributes:
-        kinds: Request number -> what happens: ``server_error`` answers 500, ``half_page`` announces
-            the whole body and sends half of it, ``rate_limit`` answers 429 with Retry-After.
-        rate_limit_every: Every n-th request is answered 429; 0 switches it off.
-        retry_after: Seconds that a 429 asks to wait.
+        facebook: Tokens and report runs of the Marketing API.
+        google: Access tokens of the Google Ads API.
+        requests: Method and path of every request, in order.
     """
-
-    kinds: Mapping[int, Literal["server_error", "half_page", "rate_limit"]] = field(
-        default_factory=dict
-    )
-    rate_limit_every: int = RATE_LIMIT_EVERY
-    retry_after: int = RETRY_AFTER_SECONDS
-
-
-class _Server(ThreadingHTTPServer):
-    """The listening server with what its handlers need."""
 
     daemon_threads = True
 
@@ -55,9 +49,13 @@ class _Server(ThreadingHTTPServer):
         self.seed = seed
         self.faults = faults
         self.numbers = count(1)
+        self.facebook = FacebookState(fates=faults.fates)
+        self.google = GoogleState()
+        self.requests: list[str] = []
 
     @property
     def base_url(self) -> str:
+        """Where it listens."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -67,65 +65,114 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     @property
-    def _ads(self) -> _Server:
-        return cast(_Server, self.server)
+    def _ads(self) -> AdsServer:
+        return cast(AdsServer, self.server)
 
     def do_GET(self) -> None:
-        self._serve({})
+        self._serve({}, {})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        content = self.rfile.read(length) or b"{}"
-        try:
-            body = json.loads(content)
-        except ValueError:
-            self._send(ads_google.invalid("the body is not JSON"), half=False)
+        content = self.rfile.read(length)
+        if "form-urlencoded" in (self.headers.get("Content-Type") or ""):
+            self._serve({}, dict(parse_qsl(content.decode(), keep_blank_values=True)))
             return
-        self._serve(body)
+        try:
+            body = json.loads(content or b"{}")
+        except ValueError:
+            self._send(ads_google.invalid("the body is not JSON"), None)
+            return
+        self._serve(body, {})
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep requests out of the console."""
 
-    def _serve(self, body: dict[str, Any]) -> None:
+    @property
+    def _is_google(self) -> bool:
+        path = urlsplit(self.path).path
+        return path == ads_google.TOKEN_PATH or "/customers/" in path
+
+    def _serve(self, body: dict[str, Any], form: Mapping[str, str]) -> None:
         number = next(self._ads.numbers)
+        self._ads.requests.append(f"{self.command} {urlsplit(self.path).path}")
         faults = self._ads.faults
         fault = faults.kinds.get(number)
         every = faults.rate_limit_every
-        api = ads_google if self.path.startswith("/v18/") else ads_facebook
-        if fault == "server_error":
-            answer = api.server_error()
-        elif fault == "rate_limit" or (every and number % every == 0):
-            answer = api.rate_limited(faults.retry_after)
+        if fault == "no_answer":
+            self.close_connection = True
+            return
+        if fault == "slow":
+            time.sleep(faults.slow_seconds)
+        if fault == "token_expired":
+            for token in list(self._ads.facebook.valid):
+                self._ads.facebook.end(token)
+            self._ads.google.valid.clear()
+        if fault == "rate_limit" or (every and number % every == 0):
+            answer = self._api.rate_limited(faults.retry_after)
         else:
-            answer = self._answer(body)
-        self._send(answer, half=fault == "half_page")
+            answer = self._faulty(fault) or self._answer(body, form, fault)
+        if not self._is_google:
+            percent, regain = (100.0, faults.regain_minutes) if fault == "full" else (None, 0)
+            used = ads_facebook.usage(percent or number * 3 % _CALM, regain)
+            answer = replace(answer, headers={**answer.headers, **used})
+        self._send(answer, fault)
 
-    def _answer(self, body: dict[str, Any]) -> Answer:
+    @property
+    def _api(self) -> Any:  # noqa: ANN401 - one of two modules with the same functions
+        return ads_google if self._is_google else ads_facebook
+
+    def _faulty(self, fault: Fault | None) -> Answer | None:
+        """The answer that takes the place of the proper one, if one does."""
+        if fault == "server_error":
+            return self._api.server_error()
+        if fault == "unavailable":
+            return replace(self._api.server_error(), status=503)
+        if fault == "account_limit" and not self._is_google:
+            return ads_facebook.account_limited()
+        if fault == "cursor_expired" and not self._is_google:
+            return ads_facebook.cursor_expired()
+        return None
+
+    def _answer(self, body: dict[str, Any], form: Mapping[str, str], fault: Fault | None) -> Answer:
         url = urlsplit(self.path)
         clock, seed = self._ads.clock(), self._ads.seed
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if url.path.startswith("/v18/"):
+        if url.path == ads_google.TOKEN_PATH:
+            return ads_google.token(form, self._ads.google)
+        if self._is_google:
             return ads_google.answer(
-                self.command, url.path, body=body, headers=headers, clock=clock, seed=seed
+                self.command,
+                url.path,
+                body=body,
+                headers=headers,
+                clock=clock,
+                seed=seed,
+                state=self._ads.google,
+                breaks=fault == "broken_stream",
             )
         return ads_facebook.answer(
             self.command,
             url.path,
-            parameters=dict(parse_qsl(url.query, keep_blank_values=True)),
+            parameters={**dict(parse_qsl(url.query, keep_blank_values=True)), **form},
             headers=headers,
             base_url=self._ads.base_url,
             clock=clock,
             seed=seed,
+            state=self._ads.facebook,
+            repeats=fault == "repeated_page",
         )
 
-    def _send(self, answer: Answer, *, half: bool) -> None:
+    def _send(self, answer: Answer, fault: Fault | None) -> None:
         content = json.dumps(answer.body).encode()
+        if fault == "malformed":
+            content = b"<html>" + content
         self.send_response(answer.status)
         self.send_header("Content-Type", "application/json; charset=UTF-8")
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Source-Clock", self._ads.clock().isoformat())
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        half = fault == "half_page"
         if half:
             self.send_header("Connection", "close")
             self.close_connection = True
@@ -134,17 +181,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(
+def serving(
     clock: Callable[[], datetime], *, seed: int, faults: Faults | None = None
-) -> Iterator[str]:
-    """Serve both APIs on a free port of 127.0.0.1 until the context ends; yields the base URL.
+) -> Iterator[AdsServer]:
+    """Serve both APIs on a free port of 127.0.0.1 until the context ends; yields the server.
 
     Args:
         clock: The simulator's present; asked at every request.
         seed: Seed of the figures.
         faults: What goes wrong on purpose; by default only the regular rate limit.
     """
-    server = _Server(clock, seed, faults or Faults())
+    server = AdsServer(clock, seed, faults or Faults())
     thread = threading.Thread(
         target=server.serve_forever,
         kwargs={"poll_interval": 0.05},
@@ -153,8 +200,17 @@ def serve(
     )
     thread.start()
     try:
-        yield server.base_url
+        yield server
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serve(
+    clock: Callable[[], datetime], *, seed: int, faults: Faults | None = None
+) -> Iterator[str]:
+    """The same; yields the base URL."""
+    with serving(clock, seed=seed, faults=faults) as server:
+        yield server.base_url

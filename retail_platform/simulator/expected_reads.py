@@ -39,8 +39,9 @@ class Read:
         start: Inclusive lower bound of the watermark, aware UTC; None reads from the beginning.
         end: Exclusive upper bound of the watermark, aware UTC.
         clock: The source's clock at the read: it showed the changes with ``at < clock``.
-        since: First local day asked of an ad platform; None: ``restate_days`` before the hour's
-        day.
+        days: Local days before the hour's day that were asked of an ad platform; None:
+            ``restate_days``.
+        since: First local day asked of an ad platform; None: ``days`` before the hour's day.
         until: Last local day asked of an ad platform; None: the local day of the hour's start.
     """
 
@@ -49,6 +50,7 @@ class Read:
     start: datetime | None
     end: datetime
     clock: datetime
+    days: int | None = None
     since: date | None = None
     until: date | None = None
 
@@ -138,6 +140,7 @@ class Sources:
         until = read.until or account.local_day(read.hour)
         days = self.restate_days
         back = days if isinstance(days, int) else days.get(read.table, RESTATE_DAYS)
+        back = back if read.days is None else read.days
         since = read.since or account.local_day(read.hour) - timedelta(days=back)
         return [since + timedelta(days=offset) for offset in range((until - since).days + 1)]
 

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 from retail_platform.control.ledger import Ledger, LoadRow
 from retail_platform.control.resource import ControlResource
+from retail_platform.extract.coverage import Covered
 from retail_platform.metadata.loader import Catalog, load_catalog
 from retail_platform.settings import Settings
 from retail_platform.simulator.expected import (
@@ -94,6 +95,7 @@ def _read(row: LoadRow) -> Read:
         start=row.window_start,
         end=row.window_end,
         clock=row.source_clock,
+        days=Covered.of(row.hour, row.covered).days if row.covered else None,
     )
 
 

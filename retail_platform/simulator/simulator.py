@@ -21,7 +21,7 @@ import retail_platform.simulator.ads_server as ads_server
 import retail_platform.simulator.databases as databases
 import retail_platform.simulator.supplier_database as supplier_database
 from retail_platform.failures import PermanentFailure
-from retail_platform.simulator.ads_server import Faults
+from retail_platform.simulator.ads_faults import Faults
 from retail_platform.simulator.changes import ChangeLog
 from retail_platform.simulator.pos import PosFeed
 from retail_platform.simulator.postgres import postgres_programs
@@ -231,7 +231,10 @@ class Simulator:
             "FACEBOOK_ADS_TOKEN": ads_facebook.TOKEN,
             "FACEBOOK_ADS_ACCOUNT": ads_facebook.ACCOUNT,
             "GOOGLE_ADS_URL": ads_url,
-            "GOOGLE_ADS_TOKEN": ads_google.TOKEN,
+            "GOOGLE_ADS_TOKEN_URL": f"{ads_url}{ads_google.TOKEN_PATH}",
+            "GOOGLE_ADS_REFRESH_TOKEN": ads_google.REFRESH_TOKEN,
+            "GOOGLE_ADS_CLIENT_ID": ads_google.CLIENT_ID,
+            "GOOGLE_ADS_CLIENT_SECRET": ads_google.CLIENT_SECRET,
             "GOOGLE_ADS_DEVELOPER_TOKEN": ads_google.DEVELOPER_TOKEN,
             "GOOGLE_ADS_CUSTOMER": ads_google.CUSTOMER,
         }

@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.state.requests.append({"path": parts.path, "query": query, "body": body})
         fault = self.state.faults.popleft() if self.state.faults else None
-        status, answer = self._answer(parts.path, query, body)
+        status, answer = self._answer(parts.path, query)
         if fault is not None and fault.half is None:
             status, answer = fault.status, fault.body or {"error": {"message": "fault"}}
         self._send(status, json.dumps(answer).encode(), fault or Fault())
@@ -99,21 +99,19 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(content)
 
-    def _answer(
-        self, path: str, query: dict[str, str], body: dict[str, Any]
-    ) -> tuple[int, dict[str, Any]]:
+    def _answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             message = f"Invalid OAuth access token {self.headers.get('Authorization')}"
             return 401, {"error": {"message": message, "type": "OAuthException", "code": 190}}
-        if path == "/v21.0/act_42":
+        if path == "/v25.0/act_42":
             account = {"name": "Shop", "currency": "USD", "timezone_name": "America/New_York"}
-            return 200, account | {"id": "act_42"}
-        if path == "/v21.0/act_42/campaigns":
+            return 200, account | {"id": "act_42", "account_id": "42"}
+        if path == "/v25.0/act_42/campaigns":
             return 200, self._edge(self.state.campaigns, query)
-        if path == "/v21.0/act_42/insights":
+        if path == "/v25.0/act_42/insights":
             return 200, self._edge(self.state.insights, query)
-        if path == "/v18/customers/99/googleAds:search":
-            return self._search(body)
+        if path == "/v25/customers/99/googleAds:searchStream":
+            return self._search()
         return 404, {"error": {"message": f"no such edge: {path}"}}
 
     def _edge(self, rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
@@ -126,14 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
                 paging["cursors"]["after"] = "1"
         return {"data": rows[begin:end], "paging": paging}
 
-    def _search(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _search(self) -> tuple[int, Any]:
         if self.headers.get("developer-token") != DEVELOPER_TOKEN:
             return 403, {"error": {"code": 403, "message": "DEVELOPER_TOKEN_INVALID"}}
-        if set(body) - {"query", "pageToken"}:
-            return 400, {"error": {"code": 400, "message": "PAGE_SIZE_NOT_SUPPORTED"}}
-        begin = int(body.get("pageToken", "0"))
-        end = begin + self.state.page_rows
-        answer: dict[str, Any] = {"results": self.state.results[begin:end], "fieldMask": ""}
-        if end < len(self.state.results):
-            answer["nextPageToken"] = "0" if self.state.repeat_cursor else str(end)
-        return 200, answer
+        rows, size = self.state.results, self.state.page_rows
+        starts = range(0, len(rows), size)
+        return 200, [{"results": rows[n : n + size], "fieldMask": ""} for n in starts]

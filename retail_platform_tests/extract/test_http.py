@@ -10,7 +10,7 @@ from retail_platform.extract.http import JsonApi, Patience
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform_tests.extract.ads_server import TOKEN, AdsServer, Fault
 
-PATH = "/v21.0/act_42"
+PATH = "/v25.0/act_42"
 
 
 def api(server: AdsServer, *, token: str = TOKEN, attempts: int = 3, url: str = "") -> JsonApi:

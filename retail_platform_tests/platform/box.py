@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retail_platform.bronze.load import BronzeLoad, BronzeLoader
+from retail_platform.control.calls import ApiCalls
 from retail_platform.control.database import open_control
 from retail_platform.control.decisions import QuarantineDecisions
 from retail_platform.control.files import FileRegistry
@@ -55,6 +56,7 @@ class Box:
         self.control = open_control(control_url)
         self.ledger = Ledger(self.control)
         self.files = FileRegistry(self.control)
+        self.calls = ApiCalls(self.control)
         self.decisions = QuarantineDecisions(self.control)
         for table in catalog.tables:
             lakehouse.ensure(
@@ -81,7 +83,8 @@ class Box:
 
     def bronze(self, entity: str, number: int, environ: Mapping[str, str]) -> BronzeLoad:
         """Loads one Bronze hour from the source that ``environ`` names, as the asset does."""
-        with open_reader(self.catalog.by_entity[entity], self.files, environ) as reader:
+        table = self.catalog.by_entity[entity]
+        with open_reader(table, self.files, environ, self.calls) as reader:
             return self.bronze_from(entity, number, reader)
 
     def silver(self, entity: str, number: int) -> SilverLoad:

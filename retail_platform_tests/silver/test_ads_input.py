@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from retail_platform.metadata.loader import Catalog
 from retail_platform_tests.extract.ads_server import HOUR, TOKEN, AdsServer, Fault, serving
 from retail_platform_tests.platform.box import HOUR as ONE_HOUR
 from retail_platform_tests.platform.box import Box, Row, hour_at
@@ -13,6 +15,13 @@ from retail_platform_tests.platform.catalogs import demo_catalog
 from retail_platform_tests.platform.fixtures import Opener
 
 ENTITY = "facebook_insights"
+
+
+def hourly_catalog() -> Catalog:
+    """The platform's table without its daily read of 28 days: the server knows no report runs."""
+    (table,) = demo_catalog(ENTITY).tables
+    row = table.row.model_copy(update={"restate_daily_days": None})
+    return Catalog(tables=(replace(table, row=row),))
 
 
 def insight(hour: int, *, campaign: str = "7", spend: str = "1.10") -> dict[str, Any]:
@@ -60,7 +69,7 @@ def test_rate_limits_errors_and_half_pages_change_nothing(
     new_box: Opener, server: AdsServer
 ) -> None:
     """429, 500 and half a page in the middle of the pages: the same rows as without them."""
-    quiet, faulty = new_box(demo_catalog(ENTITY)), new_box(demo_catalog(ENTITY))
+    quiet, faulty = new_box(hourly_catalog()), new_box(hourly_catalog())
     load(quiet, server, 0)
     asked = len(server.requests)
     server.faults = deque(
@@ -89,7 +98,7 @@ def test_rate_limits_errors_and_half_pages_change_nothing(
 
 def test_negative_spend_is_quarantined_with_its_reason(new_box: Opener, server: AdsServer) -> None:
     """A credit is not spend; the other hours of the campaign go on."""
-    box = new_box(demo_catalog(ENTITY))
+    box = new_box(hourly_catalog())
     server.insights[1]["spend"] = "-3.00"
     counts = load(box, server, 0).counts
     assert (counts.quarantined, counts.applied) == (1, 2)
@@ -99,7 +108,7 @@ def test_negative_spend_is_quarantined_with_its_reason(new_box: Opener, server: 
 
 def test_a_restated_day_replaces_the_fetch_before(new_box: Opener, server: AdsServer) -> None:
     """Changed figures change, rows that the day no longer has are gone, also within an hour."""
-    box = new_box(demo_catalog(ENTITY))
+    box = new_box(hourly_catalog())
     load(box, server, 0)
     server.insights = [insight(0, spend="9.00"), insight(2), insight(1, campaign="8")]
     load(box, server, 1)

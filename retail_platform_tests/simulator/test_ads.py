@@ -53,18 +53,30 @@ def base_url(clock: _Clock) -> Iterator[str]:
 
 
 def _facebook(base_url: str, edge: str, token: str = ads_facebook.TOKEN, **parameters: Any) -> Any:
-    url = f"{base_url}/v21.0/{ads_facebook.ACCOUNT}{edge}"
+    url = f"{base_url}/v25.0/{ads_facebook.ACCOUNT}{edge}"
     headers = {"Authorization": f"Bearer {token}"}
     return requests.get(url, params=parameters, headers=headers, timeout=10)
 
 
-def _google(base_url: str, body: dict[str, Any], **headers: str) -> requests.Response:
+def _access_token(base_url: str) -> str:
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": ads_google.CLIENT_ID,
+        "client_secret": ads_google.CLIENT_SECRET,
+        "refresh_token": ads_google.REFRESH_TOKEN,
+    }
+    answer = requests.post(f"{base_url}{ads_google.TOKEN_PATH}", data=form, timeout=10).json()
+    assert answer["expires_in"] == 3599
+    return answer["access_token"]
+
+
+def _google(base_url: str, query: str, **headers: str) -> requests.Response:
     tokens = {
-        "Authorization": f"Bearer {ads_google.TOKEN}",
+        "Authorization": f"Bearer {_access_token(base_url)}",
         "developer-token": ads_google.DEVELOPER_TOKEN,
     }
-    url = f"{base_url}/v18/customers/{ads_google.CUSTOMER}/googleAds:search"
-    return requests.post(url, json=body, headers={**tokens, **headers}, timeout=10)
+    url = f"{base_url}/v25/customers/{ads_google.CUSTOMER}/googleAds:searchStream"
+    return requests.post(url, json={"query": query}, headers={**tokens, **headers}, timeout=10)
 
 
 def _facebook_pages(base_url: str, limit: int) -> list[dict[str, Any]]:
@@ -88,15 +100,10 @@ def test_facebook_pages_hold_every_row_once(base_url: str, clock: _Clock) -> Non
     assert keys[0][2].endswith(":59:59")
 
 
-def test_google_pages_hold_every_row_once(base_url: str, clock: _Clock) -> None:
-    rows: list[dict[str, Any]] = []
-    body: dict[str, Any] = {"query": GAQL, "pageSize": 41}
-    while True:
-        answer = _google(base_url, body).json()
-        rows += answer["results"]
-        if "nextPageToken" not in answer:
-            break
-        body["pageToken"] = answer["nextPageToken"]
+def test_google_streams_hold_every_row_once(base_url: str, clock: _Clock) -> None:
+    chunks = _google(base_url, GAQL).json()
+    assert len(chunks) > 1
+    rows = [row for chunk in chunks for row in chunk["results"]]
     expected = list(GOOGLE.figures(SINCE, UNTIL, clock=clock(), seed=SEED))
     keys = {(r["campaign"]["id"], r["segments"]["date"], r["segments"]["hour"]) for r in rows}
     assert len(keys) == len(rows) == len(expected) > 100
@@ -134,19 +141,19 @@ def test_wrong_tokens_are_refused_in_each_platforms_shape(base_url: str) -> None
     assert answer.json()["error"]["type"] == "OAuthException"
     assert answer.json()["error"]["code"] == 190
     for header in ("Authorization", "developer-token"):
-        answer = _google(base_url, {"query": GAQL}, **{header: "wrong"})
+        answer = _google(base_url, GAQL, **{header: "wrong"})
         assert answer.status_code == 401
-        assert answer.json()["error"]["status"] == "UNAUTHENTICATED"
+        assert answer.json()[0]["error"]["status"] == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize(
     "query",
-    ["", "SELECT campaign.id FROM ad_group", "SELECT campaign.nothing FROM campaign"],
+    ["", "SELECT campaign.id FROM keyword_view", "SELECT campaign.nothing FROM campaign"],
 )
 def test_a_wrong_query_is_refused(base_url: str, query: str) -> None:
-    answer = _google(base_url, {"query": query})
+    answer = _google(base_url, query)
     assert answer.status_code == 400
-    assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+    assert answer.json()[0]["error"]["status"] == "INVALID_ARGUMENT"
     without_level = {name: value for name, value in INSIGHTS.items() if name != "level"}
     assert _facebook(base_url, "/insights", **without_level).json()["error"]["code"] == 100
 
@@ -162,18 +169,46 @@ def test_every_fortieth_request_is_limited_and_a_retry_succeeds(clock: _Clock) -
 
 def test_injected_faults_hit_exactly_their_requests(clock: _Clock) -> None:
     faults = Faults(
-        kinds={1: "server_error", 2: "half_page", 3: "rate_limit"},
+        kinds={1: "server_error", 2: "half_page", 3: "rate_limit", 4: "no_answer", 5: "malformed"},
         rate_limit_every=0,
         retry_after=1,
     )
     with ads_server.serve(clock, seed=SEED, faults=faults) as url:
-        assert _google(url, {"query": GAQL}).status_code == 500
+        assert _facebook(url, "", fields="name").status_code == 500
         with pytest.raises(requests.RequestException):
-            _google(url, {"query": GAQL}).json()
-        limited = _google(url, {"query": GAQL})
-        assert limited.status_code == 429
-        assert limited.headers["Retry-After"] == "1"
-        assert _google(url, {"query": GAQL}).status_code == 200
+            _facebook(url, "", fields="name").json()
+        limited = _facebook(url, "", fields="name")
+        assert (limited.status_code, limited.headers["Retry-After"]) == (429, "1")
+        with pytest.raises(requests.ConnectionError):
+            _facebook(url, "", fields="name")
+        with pytest.raises(requests.JSONDecodeError):
+            _facebook(url, "", fields="name").json()
+        assert _facebook(url, "", fields="name").status_code == 200
+
+
+def test_a_report_run_runs_and_completes_or_does_not(clock: _Clock) -> None:
+    quiet = Faults(rate_limit_every=0, fates=("completes", "fails", "is_skipped", "never_ends"))
+    ends = []
+    with ads_server.serve(clock, seed=SEED, faults=quiet) as url:
+        headers = {"Authorization": f"Bearer {ads_facebook.TOKEN}"}
+        edge = f"{url}/v25.0/{ads_facebook.ACCOUNT}/insights"
+        at_once = _facebook(url, "/insights", **INSIGHTS, limit=500).json()["data"]
+        for _ in quiet.fates:
+            run = requests.post(edge, data=INSIGHTS, headers=headers, timeout=10).json()
+            path = f"{url}/v25.0/{run['report_run_id']}"
+            first, last = (requests.get(path, headers=headers, timeout=10).json() for _ in "ab")
+            assert first["async_status"] == "Job Running"
+            ends.append((last["async_status"], last["async_percent_completion"]))
+            rows = requests.get(
+                f"{path}/insights", params={"limit": 500}, headers=headers, timeout=10
+            )
+            assert rows.json().get("data") == (at_once if len(ends) == 1 else None)
+    assert ends == [
+        ("Job Completed", 100),
+        ("Job Failed", 80),
+        ("Job Skipped", 80),
+        ("Job Running", 80),
+    ]
 
 
 @pytest.mark.parametrize("account", [FACEBOOK, GOOGLE])
@@ -221,6 +256,6 @@ def test_an_open_connection_does_not_hold_up_the_end_of_the_server(clock: _Clock
     session = requests.Session()
     begin = time.monotonic()
     with ads_server.serve(clock, seed=SEED, faults=QUIET) as url:
-        session.get(f"{url}/v21.0/{ads_facebook.ACCOUNT}", timeout=10)
+        session.get(f"{url}/v25.0/{ads_facebook.ACCOUNT}", timeout=10)
     assert time.monotonic() - begin < 2
     session.close()
