@@ -65,6 +65,7 @@ def build_defs(
         pool="gold",
         retry_policy=RETRIES,
         backfill_policy=ONE_HOUR_A_RUN,
+        left_out=[table.entity for table in catalog.left_out],
     )
 
     def hourly() -> dg.JobDefinition:

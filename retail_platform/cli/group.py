@@ -19,6 +19,7 @@ COMMANDS = {
     "contracts": "retail_platform.cli.contracts:contracts",
     "quarantine": "retail_platform.cli.quarantine:quarantine",
     "plan": "retail_platform.cli.plan:plan",
+    "dbt": "retail_platform.cli.dbt:dbt",
     "bench": "retail_platform.cli.bench:bench",
 }
 """Name of each command, in the order of ``--help``, to ``module:function``."""

@@ -5,7 +5,7 @@ What belongs here: glue between a step and dbt. Not here: meaning (the SQL in `d
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from retail_platform.failures import BlockedFailure, PermanentFailure
 from retail_platform.gold.build_record import BuildRecord
 from retail_platform.gold.graph import GoldGraph
 from retail_platform.gold.metadata import table_metadata
-from retail_platform.gold.project import GoldProject
+from retail_platform.gold.project import GoldProject, staging_of
 from retail_platform.gold.runner import (
-    DAILY_TAG,
+    NOT_HOURLY,
     LakehouseSession,
     ansi_mode_kept,
     end_build,
@@ -61,6 +61,7 @@ def build_gold_defs(
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     backfill_policy: dg.BackfillPolicy | None = None,
+    left_out: Collection[str] = (),
 ) -> dg.Definitions:
     """The Gold assets and their checks.
 
@@ -72,6 +73,7 @@ def build_gold_defs(
         pool: Concurrency pool of the build step, if any.
         retry_policy: Retry policy of the build step, if any.
         backfill_policy: How many hours one run builds; None: all hours of a range in one build.
+        left_out: Silver entities whose source this deployment leaves out; they are empty.
 
     Returns:
         Definitions that bring the resource `dbt_worker` and require the resources `lakehouse`
@@ -89,7 +91,7 @@ def build_gold_defs(
 
     @dbt_assets(
         manifest=manifest,
-        exclude=DAILY_TAG,
+        exclude=NOT_HOURLY,
         name="gold_build",
         partitions_def=partitions_def,
         backfill_policy=backfill_policy,
@@ -110,6 +112,7 @@ def build_gold_defs(
             engine=dependencies.engine,
             hours=hours,
             selected={key.to_user_string() for key in context.selected_asset_keys},
+            never_filled=[f"silver/{entity}" for entity in left_out],
         )
         # What this run has skipped so far is in the ledger only once it is looked for.
         dependencies.record_blocked(context.instance, context.run)
@@ -118,31 +121,33 @@ def build_gold_defs(
             if len(record.blocked) == len(context.selected_asset_keys):
                 raise _blocked(record, hours)
             lakehouse.refresh_catalog()
-            invocation = start_build(
-                context,
-                project=project,
-                manifest=manifest,
-                translator=translator,
-                lakehouse=lakehouse,
-                worker=getattr(context.resources, DBT_WORKER),
-                hours=hours,
-                full_refresh=config.full_refresh,
-                left_out=graph.selectors(record.blocked),
-            )
-            error: str | None = None
-            try:
-                with ansi_mode_kept(lakehouse.session.spark):
-                    yield from _events(invocation, manifest, lakehouse.gold_root, graph, record)
-            except DagsterDbtCliRuntimeError as failure:
-                error = str(failure)
-                raise PermanentFailure(
-                    f"gold, hour {hour_variable(hours)}: dbt ended with errors; what it built "
-                    "before them stays, and building the hour again is safe. Log and compiled "
-                    f"SQL: {invocation.target_path.name} in the folder of dbt builds. {failure}"
-                ) from failure
-            finally:
-                end_build(invocation)
-                record.end(error)
+            with staging_of(lakehouse.gold_root) as staging:
+                invocation = start_build(
+                    context,
+                    project=project,
+                    manifest=manifest,
+                    translator=translator,
+                    lakehouse=lakehouse,
+                    worker=getattr(context.resources, DBT_WORKER),
+                    hours=hours,
+                    staging=staging,
+                    full_refresh=config.full_refresh,
+                    left_out=graph.selectors(record.blocked),
+                )
+                error: str | None = None
+                try:
+                    with ansi_mode_kept(lakehouse.session.spark):
+                        yield from _events(invocation, manifest, lakehouse.gold_root, graph, record)
+                except DagsterDbtCliRuntimeError as failure:
+                    error = str(failure)
+                    raise PermanentFailure(
+                        f"gold, hour {hour_variable(hours)}: dbt ended with errors; what it built "
+                        "before them stays, and building the hour again is safe. Log and compiled "
+                        f"SQL: {invocation.target_path.name} in the folder of dbt builds. {failure}"
+                    ) from failure
+                finally:
+                    end_build(invocation)
+                    record.end(error)
             remove_build(invocation.target_path)
             if record.blocked:
                 raise _blocked(record, hours)

@@ -27,6 +27,8 @@ class BuildRecord:
         engine: Name of the engine.
         hours: Aware UTC hours of the build.
         selected: Tables that the step is to build.
+        never_filled: Silver tables that stay empty because their source is left out; they are no
+            reason to wait.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class BuildRecord:
         engine: str,
         hours: Sequence[datetime],
         selected: Collection[str],
+        never_filled: Collection[str] = (),
     ) -> None:
         self._graph = graph
         self._ledger = ledger
         self._run_id = run_id
         self._engine = engine
         self._hours = hours
+        self._never_filled = frozenset(never_filled)
         self._selected = graph.parents_first(selected)
         self._open: dict[str, list[int]] = {}
         self._built: set[str] = set()
@@ -61,7 +65,7 @@ class BuildRecord:
             parent
             for asset in self._selected
             for parent in self._graph.parents[asset]
-            if parent not in self._selected
+            if parent not in self._selected and parent not in self._never_filled
         }
         troubles: dict[str, list[Cause]] = {}
         for hour in self._hours:

@@ -102,6 +102,7 @@ def _compile(project: GoldProject, folder: Path) -> None:
                     **project.environment(scratch),
                     "SPARK_REMOTE": session.remote_url,
                     "RETAIL_GOLD_ROOT": str(scratch / "gold"),
+                    "RETAIL_STAGING": str(scratch / "staging"),
                     "RETAIL_HOUR": "",
                 },
                 cwd=project.project_dir,

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -21,6 +23,24 @@ MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
 # Needs no `dbt` on the PATH.
 DBT = "from dbt.cli.main import cli; cli(prog_name='dbt')"
+
+
+@contextmanager
+def staging_of(gold_root: str) -> Iterator[str]:
+    """A place beside the Gold tables for the changes that one dbt process writes down.
+
+    Its folder is removed at the end; what a killed process leaves in a local lake is removed with
+    the rest of the lake's abandoned staging.
+
+    Args:
+        gold_root: Folder or URL below which the Gold tables lie.
+    """
+    location = f"{gold_root.rstrip('/').rpartition('/')[0]}/_staging/gold_{uuid.uuid4().hex}"
+    try:
+        yield location
+    finally:
+        if "://" not in location:
+            shutil.rmtree(location, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)

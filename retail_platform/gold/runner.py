@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from retail_platform.lakehouse.engine import EngineSession
 
 ANSI_MODE = "spark.sql.ansi.enabled"
-DAILY_TAG = "tag:daily"
+NOT_HOURLY = "tag:daily test_type:unit resource_type:exposure"
+"""What dbt builds by hand only: tests of Silver and of the models' SQL."""
 
 
 class LakehouseSession(Protocol):
@@ -83,6 +84,7 @@ def start_build(
     lakehouse: LakehouseSession,
     worker: DbtWorkerResource,
     hours: Sequence[datetime],
+    staging: str,
     full_refresh: bool = False,
     left_out: Sequence[str] = (),
 ) -> DbtCliInvocation:
@@ -96,6 +98,7 @@ def start_build(
         lakehouse: The open session; dbt joins it.
         worker: Gives the process, imports done or under way.
         hours: Aware UTC starts of the partition hours.
+        staging: Where the build may put tables of its own.
         full_refresh: Rebuild the selected tables whole instead.
         left_out: dbt's names of selected tables that are not built, with their tests.
 
@@ -120,6 +123,7 @@ def start_build(
         "DBT_WRITE_JSON": "false",
         "SPARK_REMOTE": lakehouse.remote_url,
         "RETAIL_GOLD_ROOT": lakehouse.gold_root,
+        "RETAIL_STAGING": staging,
         "RETAIL_HOUR": hour_variable(hours),
     }
     if selection.indirect_selection:

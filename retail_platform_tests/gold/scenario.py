@@ -71,6 +71,16 @@ def product(number: int, subcategory: int | None, modified: datetime) -> Row:
     }
 
 
+def supplier(number: int, rating: int, modified: datetime) -> Row:
+    """A version of a supplier."""
+    return {
+        "supplier_id": number,
+        "name": f"Supplier {number}",
+        "credit_rating": rating,
+        "modified_at": modified,
+    }
+
+
 def till(
     file_hour: int,
     position: int,
@@ -144,6 +154,7 @@ def google(local_hour: int, micros: int, fetched: str, **changes: Any) -> Row:
     } | changes
 
 
+LAST_MONTH = utc("2026-02-28T23:30:00")
 LONG_AGO = utc("2025-01-01T00:00:00")
 BATCHES: list[Batch] = [
     {
@@ -180,7 +191,12 @@ BATCHES: list[Batch] = [
             line(101, 1, 30, 3, "10:02:00"),
             line(102, 1, 10, 1, "10:30:00"),
         ],
-        "pos_transactions": [till(10, 1, 6), till(10, 2, -1, invoice_no="C510")],
+        "suppliers": [supplier(5, 1, LONG_AGO)],
+        "pos_transactions": [
+            till(10, 1, 6),
+            till(10, 2, -1, invoice_no="C510"),
+            till(10, 3, 5, stock_code="22423"),
+        ],
         "stock_levels": [stock(10, 50, "09:00:00"), stock(20, 0, "09:00:00")],
         "facebook_insights": [facebook(5, "10.0000", "11:00:00")],
         "google_campaign_performance": [google(2, 5_123_456, "11:00:00")],
@@ -209,14 +225,21 @@ BATCHES: list[Batch] = [
                 customer_id=2,
                 channel="reseller",
                 status="cancelled",
-            )
+            ),
+            order(107, "12:20:00", "12:20:00", currency_code="EUR", ordered_at=LAST_MONTH),
         ],
-        "order_lines": [line(102, 1, 10, 5, "12:15:00")],
-        "pos_transactions": [till(12, 1, 1)],
+        "order_lines": [line(102, 1, 10, 5, "12:15:00"), line(107, 1, 20, 1, "12:20:00")],
+        "pos_transactions": [
+            till(12, 1, 1),
+            till(12, 2, -2, stock_code="22423", invoice_no="C512"),
+            till(12, 3, -1, stock_code="never sold", invoice_no="C513"),
+        ],
         "stock_levels": [stock(10, 45, "12:15:00")],
     },
     {
         "customers": [customer(9, 1, at("13:00:00"))],
+        "suppliers": [supplier(5, 3, at("13:00:00")), supplier(6, 2, at("13:00:00"))],
+        "orders": [order(107, "08:00:00", "13:20:00", currency_code="EUR")],
         "order_lines": [
             line(100, 2, 20, 1, "13:10:00", _deleted=True),
             line(106, 1, 10, 2, "13:30:00"),

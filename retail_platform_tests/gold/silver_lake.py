@@ -21,6 +21,7 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.session import SparkSession
 
 import retail_platform.gold
+from retail_platform.gold.runner import NOT_HOURLY
 from retail_platform.lakehouse.engine import EngineSession
 
 DBT_PROJECT = Path(retail_platform.gold.__file__).parent / "dbt"
@@ -60,6 +61,10 @@ _ENTITIES = {
     "territories": (
         "territory_id int, name string, country_code string, territory_group string, "
         "modified_at timestamp"
+    ),
+    "suppliers": (
+        "supplier_id bigint, account_number string, name string, credit_rating int, "
+        f"is_preferred boolean, is_active boolean, modified_at timestamp, {_SCD2}"
     ),
     "stores": (
         "store_id bigint, name string, sales_person_id bigint, territory_id int, "
@@ -191,13 +196,15 @@ class SilverLake:
         for layer in ("silver", "gold"):
             self._session.sql(f"create database if not exists {layer}")
             for path in sorted((self.root / layer).glob("*")):
+                table = DeltaTable(path)
                 columns = ", ".join(
                     f"`{column.name}` {_spark_type(column.type)}"
                     + ("" if column.nullable else " not null")
-                    for column in pa.schema(DeltaTable(path).schema().to_arrow())
+                    for column in pa.schema(table.schema().to_arrow())
                 )
+                declared = "" if table.metadata().partition_columns else f"({columns})"
                 self._session.sql(
-                    f"create table if not exists {layer}.{path.name} ({columns}) "
+                    f"create table if not exists {layer}.{path.name} {declared} "
                     f"using delta location '{path}'"
                 )
 
@@ -221,6 +228,7 @@ class SilverLake:
                 **os.environ,
                 "SPARK_REMOTE": self.remote_url,
                 "RETAIL_GOLD_ROOT": self.gold_root,
+                "RETAIL_STAGING": str(self.root / "_staging" / "test"),
                 "DBT_PROJECT_DIR": str(DBT_PROJECT),
                 "DBT_PROFILES_DIR": str(DBT_PROJECT),
                 "DBT_TARGET_PATH": str(self.work / "target"),
@@ -239,7 +247,7 @@ class SilverLake:
 
     def build(self, *hours: datetime) -> str:
         """Build and test the hours of Gold as the hourly asset does."""
-        return self.dbt("build", "--exclude", "tag:daily", hours=hours)
+        return self.dbt("build", "--exclude", *NOT_HOURLY.split(), hours=hours)
 
     def run(self, *hours: datetime) -> str:
         """Build the models of the hours, without tests and snapshots."""

@@ -18,6 +18,7 @@ KEYS = {
     "categories": ("subcategory_id",),
     "territories": ("territory_id",),
     "stores": ("store_id",),
+    "suppliers": ("supplier_id",),
     "orders": ("order_id",),
     "order_lines": ("order_id", "line_number"),
     "stock_levels": ("product_id", "location_id"),
@@ -36,7 +37,7 @@ KEYS = {
         "segments_hour",
     ),
 }
-VERSIONED = {"customers", "products", "stock_levels"}
+VERSIONED = {"customers", "products", "suppliers", "stock_levels"}
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]

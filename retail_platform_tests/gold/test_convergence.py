@@ -17,12 +17,19 @@ MODELS = (
     "dim_product",
     "dim_store",
     "dim_campaign",
+    "dim_date",
+    "dim_hour",
+    "dim_supplier",
     "fct_sales",
     "fct_marketing_spend",
     "fct_stock_level",
+    "fct_stock_movement",
     "mart_sales_by_region_category",
     "mart_sales_vs_spend",
     "mart_stock_turnover",
+    "mart_sales_kpi",
+    "mart_replenishment",
+    "mart_customer_segment",
 )
 
 

@@ -223,7 +223,7 @@ def _live_sales(silver: SilverModel) -> Iterator[dict[str, Any]]:
             region,
             category.get("category", "Unclassified"),
             header["channel"],
-            "USD",
+            header["currency_code"],
         )
         yield {"bucket": (_hour(sold), *place), "amount": line["line_total"]}
     for row in tables["pos_transactions"].values():

@@ -3,16 +3,20 @@
   that is unchanged.
 
   Config:
-    unique_key  the one column that identifies a row
-    scope       name of a macro (scopes.sql) that gives a predicate over the table's own columns: rows
-                that satisfy it and that the model no longer yields are deleted. Without it nothing
-                is ever deleted.
-    accumulate  columns of hours (see time.sql) that keep every hour they ever had
+    unique_key    the one column that identifies a row
+    scope         name of a macro (scopes.sql) that gives a predicate over the table's own columns:
+                  rows that satisfy it and that the model no longer yields are deleted. Without it
+                  nothing is ever deleted.
+    accumulate    columns of hours (see time.sql) that keep every hour they ever had
+    partition_by  a text column: only partitions in which a row was or will be are read and merged
 
   In an hour's build the model yields the rows that the hour touched. They are compared with the
-  stored rows once, in a full outer join; only real changes reach the MERGE. Columns that begin with
-  `_` are technical: they follow a change but never make one. So a second build of an hour changes
-  no row, and makes no commit where the engine skips empty ones (Sail does).
+  stored rows in a full outer join; only real changes reach the MERGE. Columns that begin with `_`
+  are technical: they follow a change but never make one. So a second build of an hour changes no
+  row and makes no commit.
+
+  The changes are written down before they are merged: a MERGE reads its source twice, and Sail 0.7.2
+  has doubled a table's rows when the source was a query over that very table.
 -#}
 {% materialization scoped_merge, default %}
   {%- set target_relation = this.incorporate(type='table') -%}
@@ -23,15 +27,66 @@
       {{ create_table_as(False, target_relation, sql) }}
     {%- endcall -%}
   {%- else -%}
-    {%- set columns = adapter.get_columns_in_relation(existing) | map(attribute='name') | list -%}
+    {#- Not the adapter's own way: of a partitioned table it finds no columns on Sail. -#}
+    {%- set columns = run_query("select * from " ~ existing ~ " limit 0").column_names | list -%}
     {%- do assert_columns_documented(columns) -%}
-    {%- call statement('main') -%}
-      {{ scoped_merge_sql(target_relation, sql, columns) }}
+    {%- set fresh = '(' ~ sql ~ ')' -%}
+    {%- set partitions = none -%}
+    {%- if config.get('partition_by') -%}
+      {%- set fresh = staged_relation('fresh') -%}
+      {%- call statement('fresh') -%}{{ stage_sql(fresh, sql) }}{%- endcall -%}
+      {%- set partitions = touched_partitions(target_relation, fresh) -%}
+    {%- endif -%}
+    {%- set changes = staged_relation('changes') -%}
+    {%- call statement('changes') -%}
+      {{ stage_sql(changes, changes_sql(target_relation, fresh, columns, partitions)) }}
     {%- endcall -%}
+    {%- call statement('main', fetch_result=True) -%}select count(*) from {{ changes }}{%- endcall -%}
+    {%- if load_result('main')['data'][0][0] > 0 -%}
+      {%- call statement('main') -%}
+        {{ scoped_merge_sql(target_relation, changes, columns, partitions) }}
+      {%- endcall -%}
+    {%- endif -%}
+    {%- call statement('drop') -%}drop table {{ changes }}{%- endcall -%}
+    {%- if partitions is not none -%}
+      {%- call statement('drop') -%}drop table {{ fresh }}{%- endcall -%}
+    {%- endif -%}
   {%- endif -%}
   {{ run_hooks(post_hooks) }}
   {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+{#- A table of this build alone; its folder, RETAIL_STAGING, is removed when the build ends. -#}
+{% macro staged_relation(part) -%}
+  {{ return(this.incorporate(path={'identifier': '__' ~ part ~ '_' ~ this.identifier}, type='table')) }}
+{%- endmacro %}
+
+{% macro stage_sql(relation, query) %}
+  create or replace table {{ relation }} using delta
+  {{ tblproperties_clause() }}
+  location '{{ env_var('RETAIL_STAGING') }}/{{ relation.identifier }}'
+  as {{ query }}
+{% endmacro %}
+
+{#- The partitions in which rows of this build will be or now are; never empty. -#}
+{% macro touched_partitions(target, fresh) %}
+  {%- set partition = config.get('partition_by') -%}
+  {%- set key = config.require('unique_key') -%}
+  {%- set scope = context[config.get('scope')]() if config.get('scope') else none -%}
+  {%- set found = run_query(
+    "select distinct " ~ partition ~ " from " ~ fresh
+    ~ " union select distinct " ~ partition ~ " from " ~ target
+    ~ " where " ~ (scope or (key ~ " in (select " ~ key ~ " from " ~ fresh ~ ")"))
+  ) -%}
+  {{ return((found.columns[0].values() | list) or ['']) }}
+{% endmacro %}
+
+{#- Predicate: the row lies in one of the partitions; true for a table without any. -#}
+{% macro in_partitions(alias, partitions) -%}
+  {%- if partitions is none -%}true
+  {%- else -%}{{ alias }}.{{ config.get('partition_by') }} in ('{{ partitions | join("', '") }}')
+  {%- endif -%}
+{%- endmacro %}
 
 {#- A table that was made by an older version of its model has other columns: say so before merging. -#}
 {% macro assert_columns_documented(columns) %}
@@ -45,34 +100,37 @@
   {%- endif -%}
 {% endmacro %}
 
-{% macro scoped_merge_sql(target, sql, columns) %}
+{#- One row per row to insert, update or delete (`__gone`). -#}
+{% macro changes_sql(target, fresh, columns, partitions) %}
   {%- set key = config.require('unique_key') -%}
   {%- set scope = context[config.get('scope')]() if config.get('scope') else none -%}
   {%- set accumulate = config.get('accumulate') or [] -%}
+  select
+    coalesce(fresh.{{ key }}, kept.{{ key }}) as {{ key }},
+    {%- for column in columns if column != key %}
+    {% if column in accumulate -%}
+    {{ united_hours('kept.' ~ column, 'fresh.' ~ column) }} as {{ column }},
+    {%- else -%}
+    fresh.{{ column }},
+    {%- endif %}
+    {%- endfor %}
+    fresh.{{ key }} is null as __gone
+  from {{ fresh }} as fresh
+  {{ 'full' if scope else 'left' }} outer join (
+    select * from {{ target }} as stored
+    where {{ in_partitions('stored', partitions) }} {% if scope %} and ({{ scope }}) {% endif %}
+  ) as kept on kept.{{ key }} = fresh.{{ key }}
+  where kept.{{ key }} is null or fresh.{{ key }} is null
+    {%- for column in columns if column != key and not column.startswith('_') %}
+    or fresh.{{ column }} is distinct from kept.{{ column }}
+    {%- endfor %}
+{% endmacro %}
+
+{% macro scoped_merge_sql(target, changes, columns, partitions) %}
+  {%- set key = config.require('unique_key') -%}
   merge into {{ target }} as stored
-  using (
-    select
-      coalesce(fresh.{{ key }}, kept.{{ key }}) as {{ key }},
-      {%- for column in columns if column != key %}
-      {% if column in accumulate -%}
-      {{ united_hours('kept.' ~ column, 'fresh.' ~ column) }} as {{ column }},
-      {%- else -%}
-      fresh.{{ column }},
-      {%- endif %}
-      {%- endfor %}
-      fresh.{{ key }} is null as __gone
-    from (
-      {{ sql }}
-    ) as fresh
-    {{ 'full' if scope else 'left' }} outer join (
-      select * from {{ target }} {% if scope %} where {{ scope }} {% endif %}
-    ) as kept on kept.{{ key }} = fresh.{{ key }}
-    where kept.{{ key }} is null or fresh.{{ key }} is null
-      {%- for column in columns if column != key and not column.startswith('_') %}
-      or fresh.{{ column }} is distinct from kept.{{ column }}
-      {%- endfor %}
-  ) as change
-  on stored.{{ key }} = change.{{ key }}
+  using {{ changes }} as change
+  on stored.{{ key }} = change.{{ key }} and {{ in_partitions('stored', partitions) }}
   when matched and change.__gone then delete
   when matched then update set
     {%- for column in columns if column != key %}

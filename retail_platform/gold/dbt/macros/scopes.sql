@@ -22,18 +22,48 @@
   where {{ in_hours('product._hour') }} or {{ in_hours('category._hour') }}
 {%- endmacro %}
 
-{% macro scope_stock_of_hour() -%}
-  {{ in_hours('stock_hour') }}
-  or concat_ws(':', cast(product_id as string), cast(location_id as string)) in (
+{% macro scope_changed_suppliers() -%}
+  supplier_id in (
+    select supplier_id from {{ source('silver', 'suppliers') }} where {{ in_hours('_hour') }}
+  )
+{%- endmacro %}
+
+{% macro scope_changed_stock() -%}
+  concat_ws(':', cast(product_id as string), cast(location_id as string)) in (
     select concat_ws(':', cast(product_id as string), cast(location_id as string))
     from {{ source('silver', 'stock_levels') }} where {{ in_hours('_hour') }}
   )
+{%- endmacro %}
+
+{#- Every row: for tables that are computed anew each time, of which only real changes are written. -#}
+{% macro scope_everything() -%}true{%- endmacro %}
+
+{% macro scope_stock_of_hour() -%}
+  {{ in_hours('stock_hour') }} or {{ scope_changed_stock() }}
 {%- endmacro %}
 
 {% macro scope_touched_sales_hours() -%}
   sold_hour in (
     select {{ exploded_hours('_touched_hours') }} from {{ ref('fct_sales') }} where {{ in_hours('_hour') }}
   )
+{%- endmacro %}
+
+{#- The days on which a changed sale counts: its own, and those that look back on it. -#}
+{% macro scope_touched_kpi_days() -%}
+  cast(period_start as date) in ({{ shifted_days(touched_sales_days(), [0, 7, 364]) }})
+{%- endmacro %}
+
+{#- The UTC days of every hour that a sale changed by this build has or ever had. -#}
+{% macro touched_sales_days() -%}
+  select distinct cast(touched_hour as date) as day from (
+    select {{ exploded_hours('_touched_hours') }} as touched_hour from {{ ref('fct_sales') }} where {{ in_hours('_hour') }}
+  )
+{%- endmacro %}
+
+{#- Days (a query of one column, day) and those so many days later. -#}
+{% macro shifted_days(days, shifts) -%}
+  select date_add(day, shift) as day from ({{ days }})
+  cross join (select explode(array({{ shifts | join(', ') }})) as shift)
 {%- endmacro %}
 
 {% macro scope_touched_days() -%}

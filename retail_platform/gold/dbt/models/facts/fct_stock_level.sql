@@ -1,4 +1,4 @@
-{{ config(unique_key='stock_key', scope='scope_stock_of_hour') }}
+{{ config(unique_key='stock_key', scope='scope_stock_of_hour', partition_by='stock_month') }}
 {#-
   The stock at the end of every known hour. An hour's build writes its own hour for every product and
   location, and the other known hours for those whose versions it changed: a version that is learnt
@@ -32,6 +32,7 @@ select
   stock.location_id,
   known_hours.stock_hour,
   cast(known_hours.stock_hour as date) as stock_date,
+  date_format(known_hours.stock_hour, 'yyyy-MM') as stock_month,
   stock.quantity,
   stock.shelf,
   stock.bin,

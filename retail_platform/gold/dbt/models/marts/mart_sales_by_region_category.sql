@@ -14,6 +14,8 @@ select
   cast(sum(case when is_cancelled or is_return then cast(0 as decimal(19, 4)) else net_amount end) as decimal(19, 4)) as gross_amount,
   cast(sum(case when is_return and not is_cancelled then cast(0 - net_amount as decimal(19, 4)) else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as returns_amount,
   cast(sum(case when is_cancelled then cast(0 as decimal(19, 4)) else net_amount end) as decimal(19, 4)) as net_amount,
+  cast(sum(case when is_cancelled or cost_amount is null then cast(0 as decimal(19, 4)) else net_amount end) as decimal(19, 4)) as costed_amount,
+  cast(sum(case when is_cancelled or cost_amount is null then cast(0 as decimal(19, 4)) else cost_amount end) as decimal(19, 4)) as cost_amount,
   {{ changed_hour('max(_hour)') }} as _hour
 from {{ ref('fct_sales') }}
 where not is_deleted

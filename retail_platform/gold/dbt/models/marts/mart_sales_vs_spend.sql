@@ -5,6 +5,8 @@ with movements as (
     sold_hour as hour_start, currency,
     count(distinct coalesce(order_number, invoice_no)) as order_count,
     cast(sum(net_amount) as decimal(19, 4)) as sales_net,
+    cast(sum(case when is_return then cast(0 - net_amount as decimal(19, 4)) else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as returns_amount,
+    cast(0 as bigint) as clicks,
     cast(0 as decimal(19, 4)) as spend_facebook,
     cast(0 as decimal(19, 4)) as spend_google,
     max(_hour) as _hour
@@ -19,6 +21,8 @@ with movements as (
     spend_hour as hour_start, currency,
     cast(0 as bigint) as order_count,
     cast(0 as decimal(19, 4)) as sales_net,
+    cast(0 as decimal(19, 4)) as returns_amount,
+    cast(sum(clicks) as bigint) as clicks,
     cast(sum(case when platform = 'facebook' then spend else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as spend_facebook,
     cast(sum(case when platform = 'google' then spend else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as spend_google,
     max(_hour) as _hour
@@ -41,6 +45,8 @@ totals as (
     grain, period_start, currency,
     cast(sum(order_count) as bigint) as order_count,
     cast(sum(sales_net) as decimal(19, 4)) as sales_net,
+    cast(sum(returns_amount) as decimal(19, 4)) as returns_amount,
+    cast(sum(clicks) as bigint) as clicks,
     cast(sum(spend_facebook) as decimal(19, 4)) as spend_facebook,
     cast(sum(spend_google) as decimal(19, 4)) as spend_google,
     max(_hour) as _hour
@@ -55,10 +61,20 @@ select
   currency,
   order_count,
   sales_net,
+  returns_amount,
+  clicks,
   spend_facebook,
   spend_google,
   cast(spend_facebook + spend_google as decimal(19, 4)) as spend_total,
   case when spend_facebook + spend_google > 0
     then round(cast(sales_net as double) / cast(spend_facebook + spend_google as double), 6) end as roas,
+  case when order_count > 0
+    then round(cast(spend_facebook + spend_google as double) / order_count, 6) end as cost_per_order,
+  case when sales_net > 0
+    then round(cast(spend_facebook + spend_google as double) / cast(sales_net as double), 6) end as spend_share,
+  case when order_count > 0
+    then round(cast(sales_net as double) / order_count, 6) end as average_order_value,
+  case when sales_net + returns_amount > 0
+    then round(cast(returns_amount as double) / cast(sales_net + returns_amount as double), 6) end as return_rate,
   {{ changed_hour('_hour') }} as _hour
 from totals

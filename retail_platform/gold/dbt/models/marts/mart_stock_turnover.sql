@@ -10,7 +10,7 @@ with hourly_stock as (
 daily_stock as (
   select
     product_key, product_id, stock_date, count(*) as hours_known,
-    sum(quantity) as quantity_hours, max(_hour) as _hour
+    sum(quantity) as quantity_hours, max_by(quantity, stock_hour) as closing_stock, max(_hour) as _hour
   from hourly_stock
   group by product_key, product_id, stock_date
 ),
@@ -36,7 +36,7 @@ trailing_sales as (
 
 measured as (
   select
-    stock.product_key, stock.product_id, stock.stock_date, stock.hours_known, stock._hour,
+    stock.product_key, stock.product_id, stock.stock_date, stock.hours_known, stock.closing_stock, stock._hour,
     coalesce(sales.units, 0) as units_sold,
     cast(stock.quantity_hours as double) / stock.hours_known as average_stock
   from daily_stock as stock
@@ -53,6 +53,9 @@ select
   hours_known,
   units_sold,
   round(average_stock, 6) as average_stock,
+  closing_stock,
+  case when units_sold + closing_stock > 0
+    then round(cast(units_sold as double) / (units_sold + closing_stock), 6) end as sell_through,
   case when average_stock > 0 then round(units_sold / average_stock, 6) end as turnover,
   case when units_sold > 0
     then round(average_stock * {{ var('turnover_days') }} / units_sold, 6) end as days_of_cover,

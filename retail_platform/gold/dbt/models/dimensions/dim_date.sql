@@ -1,0 +1,24 @@
+{{ config(unique_key='date_day') }}
+{%- if calendar_is_complete('date_day', 1) %}
+select * from {{ this }} where false
+{%- else %}
+with days as (
+  select explode(sequence(date'{{ var("calendar_start") }}', last_day, interval 1 day)) as date_day
+  from (select {{ calendar_end(1) }} as last_day)
+)
+
+select
+  date_day,
+  year(date_day) as year,
+  quarter(date_day) as quarter,
+  month(date_day) as month,
+  date_format(date_day, 'yyyy-MM') as year_month,
+  weekofyear(date_day) as iso_week,
+  weekday(date_day) + 1 as iso_weekday,
+  case weekday(date_day) when 0 then 'Monday' when 1 then 'Tuesday' when 2 then 'Wednesday'
+    when 3 then 'Thursday' when 4 then 'Friday' when 5 then 'Saturday' else 'Sunday' end as day_name,
+  weekday(date_day) >= 5 as is_weekend,
+  date_sub(date_day, 7) as same_day_last_week,
+  date_sub(date_day, 364) as same_weekday_last_year
+from days
+{%- endif %}

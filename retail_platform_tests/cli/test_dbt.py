@@ -1,0 +1,67 @@
+"""``dbt``: the session, the hour, the lake and the exit code that a person's dbt gets."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from retail_platform.control.database import open_control
+from retail_platform.control.ledger import Ledger
+from retail_platform.control.loads import Counts
+
+
+def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process and a state folder of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "retail_platform.cli", "dbt", *arguments],
+        env={**os.environ, "RETAIL_HOME": str(home), "RETAIL_PII_KEY": "test", **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A state folder in which one hour of stores was loaded."""
+    ledger = Ledger(open_control(f"sqlite:///{tmp_path / 'control.db'}"))
+    load = ledger.start(
+        asset="silver/stores",
+        layer="silver",
+        hour=datetime(2026, 3, 1, 10, tzinfo=UTC),
+        run_id="r",
+        engine="embedded",
+        window=None,
+    )
+    ledger.succeed(load, Counts())
+    return tmp_path
+
+
+def test_build_snapshot_test_and_docs_work_on_the_lake(home: Path) -> None:
+    """One build of one table with its tests, on Silver tables that exist by contract, and docs."""
+    built = run(home, "--", "build", "--select", "+fct_marketing_spend", "+snap_campaign")
+    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+    assert "PASS primary_key_fct_marketing_spend_spend_key" in built.stdout
+    assert (home / "lake" / "gold" / "snap_campaign" / "_delta_log").is_dir()
+    assert not list((home / "lake" / "_staging").glob("*"))
+    again = run(home, "--", "docs", "generate")
+    assert again.returncode == 0, again.stdout[-3000:]
+    catalog = json.loads((home / "dbt" / "target" / "catalog.json").read_text("utf-8"))
+    assert "model.retail_gold.dim_campaign" in catalog["nodes"]
+
+
+def test_without_arguments_a_shell_has_dbt_and_the_last_hour(home: Path, tmp_path: Path) -> None:
+    """The shell stands in the project's folder; its exit code is the command's."""
+    shell = tmp_path / "shell"
+    shell.write_text('#!/bin/sh\npwd\necho "hour $RETAIL_HOUR"\ncommand -v dbt\nexit 7\n')
+    shell.chmod(0o755)
+    result = run(home, SHELL=str(shell))
+    assert result.returncode == 7
+    assert "/gold/dbt\n" in result.stdout
+    assert "hour 2026-03-01 10:00:00" in result.stdout
+    assert str(Path(sys.executable).parent / "dbt") in result.stdout
