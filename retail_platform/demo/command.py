@@ -28,7 +28,11 @@ from retail_platform.simulator.reconciliation import report_reconciliation
 from retail_platform.simulator.simulator import Simulator
 
 ADDED_BY = {
-    "suppliers": f"PostgreSQL is not installed; to add it, {INSTALL}, and start the demo again"
+    "suppliers": f"PostgreSQL is not installed; to add it, {INSTALL}, and start the demo again",
+    "warehouse": (
+        "no SFTP server can be run here; to add it, install the package asyncssh (`uv sync` does) "
+        "and start the demo again"
+    ),
 }
 """Why a source may be left out, and how to add it."""
 
@@ -78,8 +82,7 @@ def run_demo(*, hours: int, ui: bool, before: datetime | None, fresh: bool, port
 def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -> bool:
     task = progress.add_task("RetailCorp in a box", total=None)
     simulator, planned = _open_simulator(home, hours, before)
-    with simulator.serve_ads() as ads_url, simulator.serve_suppliers() as suppliers_url:
-        sources = simulator.environment(ads_url, suppliers_url)
+    with simulator.serve() as sources:
         settings = enter_demo_environment(home, sources, simulator.start)
         for source in settings.without_sources:
             CONSOLE.print(f"Source {source} is left out: {ADDED_BY[source]}.")

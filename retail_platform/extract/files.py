@@ -81,7 +81,7 @@ class FileSource:
             hour: Start of the partition hour, aware UTC.
 
         Returns:
-            Files in order of their paths; none for an hour without trade.
+            Files, the one without addition first; none for an hour without trade.
 
         Raises:
             AwaitedFailure: The hour's marker is not there yet.
@@ -107,7 +107,8 @@ class FileSource:
         ]
         under_way = [file for file in own if self._is_temporary(file.name)]
         files = [f for f in own if f.name.endswith(self._ending) and f not in under_way]
-        return files, under_way
+        # The hour's own name before those with an addition: of two alike that one is the original.
+        return sorted(files, key=lambda file: (len(file.name), file.path)), under_way
 
     def fetch(self, found: FoundFile) -> list[LandedFile]:
         """A file brought here, with its hash; an archive's members.

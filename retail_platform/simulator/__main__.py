@@ -42,9 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(home: Path, port_file: Path | None, stop: threading.Event) -> None:
     simulator = Simulator.open(home)
-    with simulator.serve_ads() as ads_url, simulator.serve_suppliers() as suppliers_url:
+    with simulator.serve() as environment:
         simulator.advance_to(datetime.now(UTC))
-        environment = simulator.environment(ads_url, suppliers_url)
         if port_file is not None:
             part = port_file.with_suffix(".part")
             part.write_text(json.dumps(environment), "utf-8")

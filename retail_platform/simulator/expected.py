@@ -14,7 +14,8 @@ never ran is not missed here. It says nothing of text columns, names, masking or
 of rows it compares counts and sums, not single values.
 
 Rules that it applies on its own: POS rows with negative unit price, unreadable or incomplete; ad
-rows with negative spend; orders with negative total due; order lines without a positive quantity.
+rows with negative spend; orders with negative total due; order lines without a positive quantity;
+stock counts that nobody can read.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ from retail_platform.simulator.ads_model import Figures
 from retail_platform.simulator.changes import Key, Row, State
 from retail_platform.simulator.expected_reads import (
     ADS,
+    COUNTS,
     POS,
     RESTATE_DAYS,
     SNAPSHOTS,
@@ -36,6 +38,7 @@ from retail_platform.simulator.expected_reads import (
 )
 from retail_platform.simulator.expected_stock import stock_at_ends_of
 from retail_platform.simulator.simulator import Simulator
+from retail_platform.simulator.stock_counts import Count
 
 MONEY = {
     "orders": ("sub_total", "tax_amount", "freight", "total_due"),
@@ -125,6 +128,14 @@ def expected_silver(
             versions=len(valid),
             quarantined=len(merged.pos) - len(valid),
         )
+    if merged.counts is not None:
+        legible = [count.counted for count in merged.counts if count.counted is not None]
+        result[COUNTS] = Expected(
+            rows=len(legible),
+            money={"counted_quantity": _sum(legible)},
+            versions=len(legible),
+            quarantined=len(merged.counts) - len(legible),
+        )
     for entity in sorted(merged.ads):
         live, quarantined = _live_ads(merged, entity)
         result[entity] = Expected(
@@ -201,6 +212,7 @@ class _Merged:
         pos: POS rows of all loaded hours, None without a POS load.
         ads: Entity -> local day -> rows of the latest fetch.
         credits: Entity -> distinct rows with negative spend of any fetch.
+        counts: Stock counts of all loaded hours, None without a load of them.
     """
 
     sources: Sources
@@ -208,6 +220,7 @@ class _Merged:
     pos: list[PosRow] | None
     ads: dict[str, dict[date, list[Figures]]]
     credits: dict[str, set[Figures]]
+    counts: list[Count] | None
 
 
 _EMPTY: tuple[State, set[tuple[Key, str]], set[tuple[Key, str]]] = ({}, set(), set())
@@ -215,11 +228,14 @@ _EMPTY: tuple[State, set[tuple[Key, str]], set[tuple[Key, str]]] = ({}, set(), s
 
 def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
     sources = Sources(simulator=sim, restate_days=restate_days)
-    merged = _Merged(sources, {}, None, {}, {})
+    merged = _Merged(sources, {}, None, {}, {}, None)
     pos_hours: set[datetime] | None = None
+    count_hours: set[datetime] | None = None
     for read in _in_order(reads):
         if read.entity == POS:
             pos_hours = (pos_hours or set()) | {read.hour}
+        elif read.entity == COUNTS:
+            count_hours = (count_hours or set()) | {read.hour}
         elif read.entity in ADS:
             fetched = sources.ads(read)
             merged.ads.setdefault(read.entity, {}).update(fetched)
@@ -232,7 +248,12 @@ def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
         if pos_hours is None
         else [row for hour in sorted(pos_hours) for row in sources.pos_rows(hour)]
     )
-    return _Merged(sources, merged.tables, pos, merged.ads, merged.credits)
+    counts = (
+        None
+        if count_hours is None
+        else [count for hour in sorted(count_hours) for count in sources.stock_counts(hour)]
+    )
+    return _Merged(sources, merged.tables, pos, merged.ads, merged.credits, counts)
 
 
 def _merge_rows(merged: _Merged, read: Read) -> None:

@@ -16,14 +16,17 @@ from retail_platform.simulator.ads_model import FACEBOOK, GOOGLE, Account, Figur
 from retail_platform.simulator.changes import State
 from retail_platform.simulator.shifts import COMPANY_ZONE
 from retail_platform.simulator.simulator import Simulator
+from retail_platform.simulator.stock_counts import Count
 from retail_platform.simulator.world import TABLES
 
 RESTATE_DAYS = 3
 SNAPSHOTS = frozenset({"stock_levels", "suppliers", "locations", "categories", "territories"})
 ADS = {"facebook_insights": FACEBOOK, "google_campaign_performance": GOOGLE}
 POS = "pos_transactions"
+COUNTS = "stock_counts"
 _BY_SOURCE = {
     "pos": POS,
+    "warehouse": COUNTS,
     "facebook_ads": "facebook_insights",
     "google_ads": "google_campaign_performance",
 }
@@ -124,6 +127,10 @@ class Sources:
         lines = self.simulator.pos.lines(hour)
         return [_pos_row(hour, number, line) for number, line in enumerate(lines, start=2)]
 
+    def stock_counts(self, hour: datetime) -> list[Count]:
+        """Counts of one hour's file."""
+        return self.simulator.stock_counts.counts(hour, self.simulator.log)
+
     def ads(self, read: Read) -> dict[date, list[Figures]]:
         """Rows that an ads load received, by local day; a day without rows is there, empty."""
         account = ADS[read.entity]
@@ -148,6 +155,8 @@ class Sources:
         """How many rows a read received."""
         if read.entity == POS:
             return len(self.pos_rows(read.hour))
+        if read.entity == COUNTS:
+            return len(self.stock_counts(read.hour))
         if read.entity in ADS:
             return sum(map(len, self.ads(read).values()))
         return len(self.rows(read))

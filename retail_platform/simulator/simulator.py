@@ -1,8 +1,8 @@
 """The simulator as a whole: one object that owns the sources and their common clock.
 
 Here belongs the order of things: what the first start fixes, how the clock moves, where the sources
-are. The sources themselves are in :mod:`databases`, :mod:`supplier_database`, :mod:`pos` and
-:mod:`ads_server`.
+are. The sources themselves are in :mod:`databases`, :mod:`supplier_database`, :mod:`pos`,
+:mod:`stock_counts` with :mod:`sftp_server`, and :mod:`ads_server`.
 
 Everything under the home folder's ``simulator/`` is deterministic from (seed, now, start): the
 change log is not stored but made again when it is first needed (about three seconds), and its
@@ -10,7 +10,7 @@ SHA-256 is compared with ``state.json``.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,18 +19,23 @@ import retail_platform.simulator.ads_facebook as ads_facebook
 import retail_platform.simulator.ads_google as ads_google
 import retail_platform.simulator.ads_server as ads_server
 import retail_platform.simulator.databases as databases
+import retail_platform.simulator.stock_counts as stock_counts
 import retail_platform.simulator.supplier_database as supplier_database
 from retail_platform.failures import PermanentFailure
 from retail_platform.simulator.ads_faults import Faults
 from retail_platform.simulator.changes import ChangeLog
 from retail_platform.simulator.pos import PosFeed
 from retail_platform.simulator.postgres import postgres_programs
+from retail_platform.simulator.sftp_server import SftpServer, serve_sftp, sftp_is_available
 from retail_platform.simulator.shifts import FEEDS, POS, POS_ZONE
 from retail_platform.simulator.state import State
+from retail_platform.simulator.stock_counts import StockCountFeed
 from retail_platform.simulator.supplier_database import SupplierDatabase
 from retail_platform.simulator.world import build_log
 
 LANDING_DAYS = 2
+WAREHOUSE = "warehouse"
+"""The source whose files come over SFTP."""
 
 
 class EndOfData(PermanentFailure):
@@ -48,6 +53,7 @@ class Simulator:
         self.folder = folder
         self._state = state
         self.pos = PosFeed(state.weeks["pos"])
+        self.stock_counts = StockCountFeed(state.seed)
         self._suppliers: SupplierDatabase | None = None
 
     @staticmethod
@@ -166,6 +172,7 @@ class Simulator:
                 changes = self.log.between(self.clock, target)
                 applied += self._suppliers.apply(changes, target)
             self.pos.drop(self.landing, after=self.clock, until=target)
+            self.stock_counts.drop(self.folder / "sftp", self.log, after=self.clock, until=target)
             self._state = self._state.at(target)
             self._state.write(self.folder / "state.json")
         if _utc(at) > self.ends_at:
@@ -213,17 +220,45 @@ class Simulator:
             finally:
                 self._suppliers = None
 
-    def environment(self, ads_url: str, suppliers_url: str | None) -> dict[str, str]:
+    def serve_warehouse(self) -> AbstractContextManager[SftpServer | None]:
+        """Serve the warehouse operator's files over SFTP; None where there is no server for it."""
+        if not sftp_is_available():
+            return nullcontext()
+        (self.folder / "sftp").mkdir(exist_ok=True)
+        return serve_sftp(self.folder / "sftp", private_key=self.folder / "sftp_host_key")
+
+    @contextmanager
+    def serve(self) -> Iterator[dict[str, str]]:
+        """Serve every source that this machine can; yields the variables that point to them."""
+        with (
+            self.serve_ads() as ads_url,
+            self.serve_suppliers() as suppliers_url,
+            self.serve_warehouse() as warehouse,
+        ):
+            yield self.environment(ads_url, suppliers_url, warehouse)
+
+    def environment(
+        self, ads_url: str, suppliers_url: str | None, warehouse: SftpServer | None = None
+    ) -> dict[str, str]:
         """Environment variables that point the platform at these sources.
 
         Args:
             ads_url: Base URL from :meth:`serve_ads`.
             suppliers_url: URL from :meth:`serve_suppliers`; None leaves the source out.
+            warehouse: Server from :meth:`serve_warehouse`; None leaves the source out.
         """
-        suppliers = {"SUPPLIERS_DB_URL": suppliers_url} if suppliers_url else {}
+        absent = {supplier_database.DATABASE: suppliers_url, WAREHOUSE: warehouse}
+        found = {
+            "RETAIL_WITHOUT_SOURCES": ",".join(name for name, at in absent.items() if at is None)
+        }
+        if suppliers_url is not None:
+            found["SUPPLIERS_DB_URL"] = suppliers_url
+        if warehouse is not None:
+            found["WAREHOUSE_SFTP_ROOT"] = warehouse.url(stock_counts.FOLDER.as_posix())
+            found["WAREHOUSE_SFTP_HOST_KEY"] = warehouse.host_key
+            found["WAREHOUSE_SFTP_PASSWORD"] = warehouse.password
         return {
-            "RETAIL_WITHOUT_SOURCES": "" if suppliers else supplier_database.DATABASE,
-            **suppliers,
+            **found,
             "SALES_DB_URL": f"sqlite:///{self._database('sales')}",
             "INVENTORY_DB_URL": f"sqlite:///{self._database('inventory')}",
             "POS_LANDING": str(self.landing),

@@ -53,8 +53,8 @@ def sources(home: Path) -> Iterator[tuple[datetime, dict[str, str]]]:
     (hour,) = Simulator.plan_trading_hours(1, now=NOW)
     simulator = Simulator.open(home, now=NOW, start=hour)
     simulator.advance_to(hour + timedelta(hours=1))
-    with simulator.serve_ads() as url, simulator.serve_suppliers() as suppliers_url:
-        yield hour, simulator.environment(url, suppliers_url)
+    with simulator.serve() as environment:
+        yield hour, environment
 
 
 def load(

@@ -185,7 +185,7 @@ def test_the_doubled_hour_has_two_names(source: FileSource, tmp_path: Path) -> N
         [path.name for path in source.marked_files(first + n * timedelta(hours=1))] for n in (0, 1)
     ]
     assert names == [
-        ["transactions_20261025T01 (1).csv", "transactions_20261025T01.csv"],
+        ["transactions_20261025T01.csv", "transactions_20261025T01 (1).csv"],
         ["transactions_20261025T01b.csv"],
     ]
 

@@ -33,6 +33,7 @@ TABLES = {
         name: name
         for name in ("purchase_order_lines", "purchase_orders", "supplier_products", "suppliers")
     },
+    "warehouse": {"stock_counts": "stock_counts"},
 }
 JOBS = {
     "all_hourly",
