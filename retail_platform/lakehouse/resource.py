@@ -11,10 +11,8 @@ from pydantic import PrivateAttr
 from retail_platform.lakehouse.engine import EngineSession, open_engine
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import load_catalog
-from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
 from retail_platform.settings import Engine, Settings
-from retail_platform.silver.pii import pii_schema, pii_table
-from retail_platform.silver.standardise import silver_schema
+from retail_platform.silver.stored import ensure_stored
 
 ABANDONED_AFTER = timedelta(days=2)
 
@@ -78,16 +76,7 @@ class LakehouseResource(dg.ConfigurableResource):
         """Creates missing Silver tables, also of sources left out, and registers all that exist."""
         lake = self.lake
         for table in load_catalog(Path(self.catalog)).tables:
-            lake.ensure(
-                "silver",
-                table.entity,
-                silver_schema(table),
-                partition_by=table.row.silver.partition_by,
-            )
-            lake.register("silver", table.entity)
-            lake.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
-            if table.row.kept_clear:
-                lake.ensure("pii", pii_table(table), pii_schema(table))
+            ensure_stored(lake, table)
         lake.ensure_database("gold")
         for name in lake.tables("gold"):
             lake.register("gold", name)

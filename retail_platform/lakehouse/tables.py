@@ -30,6 +30,7 @@ from retail_platform.lakehouse.places import (
     stored_tables,
     table_location,
 )
+from retail_platform.lakehouse.retyping import Retyped, retyped_columns, widened
 from retail_platform.lakehouse.statistics import statistics_configuration, statistics_options
 from retail_platform.metadata.types import sql_type
 
@@ -91,9 +92,23 @@ class Lakehouse:
         return self.spark.read.format("delta").load(self.location(layer, name))
 
     def ensure(
-        self, layer: Layer, name: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()
+        self,
+        layer: Layer,
+        name: str,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+        keep_types: bool = False,
     ) -> None:
         """Creates the table where it is missing and adds the columns that it lacks.
+
+        Args:
+            layer: Layer of the table.
+            name: Name of the table.
+            schema: Columns that it must have.
+            partition_by: Columns that partition it.
+            keep_types: Whether stored columns of another type are left as they are, for whoever
+                judges them later.
 
         Raises:
             PermanentFailure: a stored column has another type, or other columns partition
@@ -117,14 +132,8 @@ class Lakehouse:
                 "table's folder away and materialise its hours again from Bronze."
             )
         stored = self.schema(layer, name)
-        retyped = [
-            f"{field.name}: stored {sql_type(stored.field(field.name).type)}, "
-            f"now {sql_type(field.type)}"
-            for field in schema
-            if field.name in stored.names
-            and sql_type(stored.field(field.name).type) != sql_type(field.type)
-        ]
-        if retyped:
+        retyped = [str(column) for column in retyped_columns(stored, schema)]
+        if retyped and not keep_types:
             raise PermanentFailure(
                 f"{layer}.{name}: columns changed type: {'; '.join(retyped)}. Types are frozen: "
                 "cast at the source's row, or rewrite the table and its contract."
@@ -134,6 +143,44 @@ class Lakehouse:
             self.delta(layer, name).alter.add_columns(
                 [DeltaField.from_arrow(field.with_nullable(True)) for field in added]
             )
+
+    def retype(
+        self, layer: Layer, name: str, columns: Sequence[Retyped], *, zone: str = "UTC"
+    ) -> Commit:
+        """Rewrites a table with wider types of some columns, in one commit.
+
+        Args:
+            layer: Layer of the table.
+            name: Name of the table.
+            columns: Its columns with their new types.
+            zone: IANA zone in which a stored day began, where a day becomes a moment.
+
+        Raises:
+            PermanentFailure: the commit has another number of rows than the table had.
+        """
+        handle = self.delta(layer, name)
+        before, rows = handle.version(), handle.count()
+        batches = widened(handle.to_pyarrow_dataset().scanner().to_reader(), columns, zone=zone)
+        write_deltalake(
+            handle,
+            batches,
+            mode="overwrite",
+            schema_mode="overwrite",
+            partition_by=handle.metadata().partition_columns or None,
+        )
+        commit = self._commit(layer, name, before)
+        if commit.inserted != rows:
+            raise PermanentFailure(
+                f"{layer}.{name}: rewritten with {rows} rows, but commit {commit.version} has "
+                f"{commit.inserted}. Restore version {before} and report it."
+            )
+        return commit
+
+    def register_again(self, layer: Layer, name: str) -> None:
+        """Tells SQL the present columns of a table that it knows by older ones; keeps its data."""
+        self.ensure_database(layer)
+        self.spark.sql(f"DROP TABLE IF EXISTS {layer}.{name}")
+        self.register(layer, name)
 
     def register(self, layer: Layer, name: str) -> None:
         """Makes the table known to SQL as ``<layer>.<name>``, with its columns where it can."""

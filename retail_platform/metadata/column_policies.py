@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from retail_platform.metadata.values import Frozen, Name
 
@@ -47,23 +47,15 @@ class SchemaModes(Frozen):
     Attributes:
         columns: A new column: ``evolve`` keeps it in Bronze and warns, ``freeze`` holds the hour,
             ``discard_value`` keeps it in Bronze and says nothing.
-        types: A value that cannot be read as the contract's type: ``freeze`` and ``discard_row``
-            quarantine its row, ``discard_value`` makes it NULL, counted by a warning. Types do not
-            evolve: another type is another contract, and the table is rewritten for it.
+        types: A value that cannot be read as the contract's type: ``freeze``, ``discard_row`` and
+            ``evolve`` quarantine its row, ``discard_value`` makes it NULL, counted by a warning.
+            Another type in the contract than in the stored table: ``evolve`` holds the hour, and
+            once that is approved rewrites the table where the new type is wider; with all others
+            the load fails.
     """
 
     columns: Literal["evolve", "freeze", "discard_value"] = "evolve"
-    types: Literal["freeze", "discard_row", "discard_value"] = "freeze"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _types_do_not_evolve(cls, value: object) -> object:
-        if isinstance(value, dict) and value.get("types") == "evolve":
-            raise ValueError(
-                "types: evolve would change the table's type under its readers; write the new type "
-                "into the contract, or use freeze, discard_row or discard_value"
-            )
-        return value
+    types: Literal["evolve", "freeze", "discard_row", "discard_value"] = "freeze"
 
 
 def _text(value: object) -> object:

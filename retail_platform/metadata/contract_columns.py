@@ -8,11 +8,10 @@ from difflib import SequenceMatcher
 
 from retail_platform.metadata.contract import Contract, Property
 from retail_platform.metadata.contract_change import Change, Level, rule_changes
-from retail_platform.metadata.types import DECIMAL
+from retail_platform.metadata.types import is_wider
 
 CLASSIFICATIONS = ("public", "internal", "confidential", "restricted")
 """From open to guarded; a word that is not among them counts as changed, not as lowered."""
-WHOLE_DIGITS = {"int": 10, "bigint": 19}
 ALIKE = 0.6
 
 
@@ -94,7 +93,7 @@ def _column(old: Property, new: Property) -> Iterator[Change]:
 def _type(old: Property, new: Property) -> Iterator[Change]:
     name = old.name
     if old.physicalType != new.physicalType:
-        wider = _is_wider(old.physicalType, new.physicalType)
+        wider = is_wider(old.physicalType, new.physicalType)
         yield Change(
             column=name,
             field="physicalType",
@@ -257,19 +256,3 @@ def _beside(column: str, how: str) -> str:
         f"add a column of its own {how}, keep {column} as it is with the custom property "
         "removeOn: <date>, and release both as a minor version"
     )
-
-
-def _is_wider(old: str, new: str) -> bool:
-    """Whether every value of the old type is one of the new type, exactly."""
-    target = DECIMAL.fullmatch(new)
-    if old == "int" and new in ("bigint", "double"):
-        return True
-    if target is None:
-        return False
-    whole, scale = int(target[1]) - int(target[2]), int(target[2])
-    if old in WHOLE_DIGITS:
-        return whole >= WHOLE_DIGITS[old]
-    source = DECIMAL.fullmatch(old)
-    if source is None:
-        return False
-    return whole >= int(source[1]) - int(source[2]) and scale >= int(source[2])

@@ -6,6 +6,7 @@ import re
 import pyarrow as pa
 
 DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
+WHOLE_DIGITS = {"int": 10, "bigint": 19}
 SIMPLE: dict[str, pa.DataType] = {
     "string": pa.string(),
     "boolean": pa.bool_(),
@@ -28,6 +29,27 @@ def arrow_type(physical: str) -> pa.DataType:
     if physical not in SIMPLE:
         raise ValueError(f"unknown type {physical!r}; known: {[*SIMPLE, 'decimal(p,s)']}")
     return SIMPLE[physical]
+
+
+def is_wider(old: str, new: str) -> bool:
+    """Whether every value of the old type is one of the new type, exactly."""
+    target = DECIMAL.fullmatch(new)
+    if old == "int" and new in ("bigint", "double"):
+        return True
+    if target is None:
+        return False
+    whole, scale = int(target[1]) - int(target[2]), int(target[2])
+    if old in WHOLE_DIGITS:
+        return whole >= WHOLE_DIGITS[old]
+    source = DECIMAL.fullmatch(old)
+    if source is None:
+        return False
+    return whole >= int(source[1]) - int(source[2]) and scale >= int(source[2])
+
+
+def is_lossless(old: str, new: str) -> bool:
+    """Whether stored values keep all that they say in a new type: wider, or a day as a moment."""
+    return is_wider(old, new) or (old, new) == ("date", "timestamp")
 
 
 def sql_type(arrow: pa.DataType) -> str:

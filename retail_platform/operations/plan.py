@@ -34,8 +34,16 @@ from retail_platform.operations.plan_metadata import Setting, duration_text, res
 from retail_platform.operations.plan_order import Blockers
 from retail_platform.operations.plan_storage import Columns, Storage, Touched
 from retail_platform.partitions import key_of, latest_closed_hour
-from retail_platform.quality.verdicts import ROW_COUNT, holding, judge, with_approvals
+from retail_platform.quality.verdicts import (
+    ROW_COUNT,
+    TYPES,
+    Verdict,
+    holding,
+    judge,
+    with_approvals,
+)
 from retail_platform.settings import Settings
+from retail_platform.silver.stored import refuse_retypes, retypes_of, retypes_verdict
 
 
 class Outcome(StrEnum):
@@ -258,11 +266,7 @@ class _Planner:
             base, columns=columns, touched=(self.storage.bronze(table, base.hour), silver)
         )
         if columns.retyped:
-            found = _failing(
-                found,
-                f"silver.{table.entity}: columns changed type: {'; '.join(columns.retyped)}. Types "
-                "are frozen: give the contract's column its stored type, or another name",
-            )
+            found = self._with_retypes(table, found)
         if table.row.pii and not self.settings.pii_key:
             found = _failing(
                 found, f"it masks {', '.join(table.row.pii)} and RETAIL_PII_KEY is not set"
@@ -270,6 +274,16 @@ class _Planner:
         if expected is None or expected.rows is None or table.row.swept_by != ():
             return found
         return self._with_guard(table, found, expected.rows)
+
+    def _with_retypes(self, table: Table, base: TablePlan) -> TablePlan:
+        places = retypes_of(table, self.storage.retyped(table))
+        try:
+            refuse_retypes(table, places)
+        except PermanentFailure as failure:
+            return _failing(base, str(failure))
+        if self.ledger.approvals.approved(f"silver/{table.entity}", base.hour, TYPES):
+            return base
+        return _held(table, base, retypes_verdict(places))
 
     def _with_guard(self, table: Table, base: TablePlan, rows: int) -> TablePlan:
         asset = f"silver/{table.entity}"
@@ -292,11 +306,7 @@ class _Planner:
         base = replace(base, guard=said.text)
         if said not in holding(verdicts):
             return base
-        return _failing(
-            base,
-            f"it would be held back: {said.text}; if that is right: retail-platform approve {asset}"
-            f" --hour {key_of(base.hour)} --rule {ROW_COUNT} --reason WHY --person WHO",
-        )
+        return _held(table, base, said)
 
 
 def _policies(table: Table) -> Iterator[str]:
@@ -306,6 +316,15 @@ def _policies(table: Table) -> Iterator[str]:
     yield f"buffer {duration_text(watermark.buffer)}"
     yield f"without {watermark.column}: {watermark.null}"
     yield f"{watermark.column} in the future: {watermark.future}"
+
+
+def _held(table: Table, base: TablePlan, said: Verdict) -> TablePlan:
+    return _failing(
+        base,
+        f"it would be held back: {said.text}; if that is right: retail-platform approve "
+        f"silver/{table.entity} --hour {key_of(base.hour)} --rule {said.check} --reason WHY "
+        "--person WHO",
+    )
 
 
 def _failing(base: TablePlan, reason: str) -> TablePlan:

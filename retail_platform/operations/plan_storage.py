@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from retail_platform.lakehouse.places import table_location
+from retail_platform.lakehouse.retyping import Retyped, retyped_columns
 from retail_platform.metadata.loader import Table
-from retail_platform.metadata.types import sql_type
 from retail_platform.silver.standardise import silver_schema
 
 _PARTITION = "partition."
@@ -29,7 +29,7 @@ class Columns:
         cast: ``name: source type -> contract type`` of what is not text in the contract.
         dropped: The source has them and the contract does not: they end in Bronze.
         missing: The contract has them and the source does not: NULL in Silver.
-        retyped: ``name: stored type, now type``: such a load fails.
+        retyped: ``name: stored type, now type``: such a load fails or is held.
     """
 
     added_to_bronze: tuple[str, ...] = ()
@@ -74,6 +74,11 @@ class Storage:
     def __init__(self, root: str) -> None:
         self._root = root
 
+    def retyped(self, table: Table) -> list[Retyped]:
+        """Columns of the Silver table whose stored type is not the contract's."""
+        silver = self._schema("silver", table.entity)
+        return [] if silver is None else retyped_columns(silver, silver_schema(table))
+
     def columns(self, table: Table, source: Mapping[str, str] | None) -> Columns:
         """Compares source, stored tables and contract.
 
@@ -103,7 +108,7 @@ class Storage:
             ),
             dropped=tuple(name for key, (name, _) in present.items() if key not in wanted),
             missing=tuple(c.name for key, c in wanted.items() if source and key not in present),
-            retyped=tuple(_retyped(needed, silver)) if silver is not None else (),
+            retyped=tuple(str(column) for column in self.retyped(table)),
         )
 
     def bronze(self, table: Table, hour: datetime) -> Touched:
@@ -205,15 +210,6 @@ def _overlap(actions: pa.Table, column: str, least: int, greatest: int) -> pa.Ar
         ],
         pa.bool_(),
     )
-
-
-def _retyped(needed: pa.Schema, stored: pa.Schema) -> list[str]:
-    types = {field.name: sql_type(field.type) for field in stored}
-    return [
-        f"{field.name}: stored {types[field.name]}, now {sql_type(field.type)}"
-        for field in needed
-        if types.get(field.name, sql_type(field.type)) != sql_type(field.type)
-    ]
 
 
 def _moment(value: object) -> datetime:

@@ -66,6 +66,8 @@ def check_names(table: Table) -> dict[str, str]:
     )
     if table.row.drift.types == "discard_value":
         checks[TYPES] = "Warns when values are left out that cannot be read as their type."
+    if table.row.drift.types == "evolve":
+        checks[TYPES] = "Holds the hour while the contract has wider types than the stored table."
     if table.row.swept_by == ():
         checks[ROW_COUNT] = (
             "Holds the hour when a whole read is empty or more than "

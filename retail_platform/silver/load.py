@@ -1,9 +1,9 @@
 """One Silver load: a Bronze hour is standardised, classified, judged and only then committed.
 
-The steps in order, so that a killed process may be repeated: quarantine, merge, sweep, clear values
-of the restricted table, rows let in after all, inferred members, ledger. Each is idempotent; the
-ledger says SUCCESS only after all of them. What a step does is in `reading`, `batch`, `judging` and
-`commit`.
+The steps in order, so that a killed process may be repeated: rewrite of widened types, quarantine,
+merge, sweep, clear values of the restricted table, rows let in after all, inferred members, ledger.
+Each is idempotent; the ledger says SUCCESS only after all of them. What a step does is in
+`reading`, `batch`, `judging`, `stored` and `commit`.
 """
 
 from contextlib import ExitStack
@@ -30,6 +30,7 @@ from retail_platform.silver.commit import commit, infer, keep_clear, missing_key
 from retail_platform.silver.judging import approvals_of, reference_verdicts, verdicts_on
 from retail_platform.silver.reading import BronzeHours
 from retail_platform.silver.standardise import silver_schema
+from retail_platform.silver.stored import refuse_retypes, retype, retypes, retypes_verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,8 @@ class SilverLoader:
     def _load(self, load_id: int, hour: datetime) -> SilverLoad:
         table, lakehouse, ledger, hours = self.table, self.lakehouse, self.ledger, self.hours
         read = hours.read(hour)
+        retyped = retypes(lakehouse, table)
+        refuse_retypes(table, retyped)
         version_before = lakehouse.version("silver", table.entity)
         rows_before = lakehouse.row_count("silver", table.entity)
         with ExitStack() as stack:
@@ -127,12 +130,15 @@ class SilverLoader:
             ledger.check_balance(load_id, counts)
             reasons = quarantine.reasons_of(batch.rows) if counts.quarantined else {}
             verdicts = verdicts_on(hours, batch, reasons)
+            if table.row.drift.types == "evolve":
+                verdicts.append(retypes_verdict(retyped))
             approvals = approvals_of(hours, hour, verdicts)
             verdicts = with_approvals(verdicts, approvals)
             if holding(verdicts):
                 raise held_back(table, key_of(hour), verdicts)
             for approval in approvals.values():
                 ledger.approvals.use(approval, load_id)
+            retype(lakehouse, table, retyped)
             emptied = ROW_COUNT in approvals and not read.rows
             missing = missing_keys(stack, hours, batch, emptied=emptied)
             if counts.quarantined:

@@ -28,6 +28,7 @@ from retail_platform.silver.commit import commit, infer, keep_clear
 from retail_platform.silver.load import SilverLoader
 from retail_platform.silver.reading import BronzeHours, HourRead
 from retail_platform.silver.slices import with_last_words
+from retail_platform.silver.stored import refuse_retypes, retypes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,7 @@ class QuarantineReplay(SilverLoader):
             PermanentFailure: a commit contradicts its plan, or a setting is missing.
         """
         self._refuse_beside_a_load()
+        refuse_retypes(self.table, retypes(self.lakehouse, self.table), waiting=True)
         every = quarantined_rows(self.lakehouse.root, self.table.entity, decisions)
         wanted = quarantined_rows(
             self.lakehouse.root,

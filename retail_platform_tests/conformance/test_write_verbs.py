@@ -13,6 +13,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.engine import open_engine
 from retail_platform.lakehouse.merges import Matched
+from retail_platform.lakehouse.retyping import Retyped
 from retail_platform.lakehouse.tables import Lakehouse, one_row, timestamp_literal
 from retail_platform.settings import Engine
 
@@ -194,3 +195,36 @@ def test_registering_again_is_harmless_and_another_lake_is_refused(
         joined = Lakehouse(session.spark, things.root)
         joined.register("silver", "things")
         assert one_row(session.spark.sql("SELECT count(*) AS n FROM silver.things"))["n"] == 3
+
+
+def test_a_retype_rewrites_the_table_and_sql_sees_the_new_types(things: Lakehouse) -> None:
+    """One commit with as many rows; merges and SQL go on with the wider types."""
+    wider = pa.decimal128(25, 6)
+    columns = [
+        Retyped(name="amount", stored=pa.decimal128(19, 4), wanted=wider),
+        Retyped(name="day", stored=pa.date32(), wanted=pa.timestamp("us", "UTC")),
+    ]
+    before = things.version("silver", "things")
+    commit = things.retype("silver", "things", columns, zone="America/New_York")
+    assert (commit.version_before, commit.version, commit.inserted) == (before, before + 1, 3)
+    things.register_again("silver", "things")
+    seen = things.spark.sql("select amount, day from silver.things where id = 1").toArrow()
+    assert seen.schema.field("amount").type == wider
+    # The day began at 05:00 UTC: on 8 March 2026 New York changed its clocks at 02:00.
+    assert seen.to_pylist() == [
+        {"amount": Decimal("1.234500"), "day": datetime(2026, 3, 8, 5, tzinfo=UTC)}
+    ]
+    schema = things.schema("silver", "things")
+    new = {**row(1), "amount": Decimal("1234567890123456789.000001"), "day": NOON}
+    source = things.spark.createDataFrame(pa.Table.from_pylist([new], schema))
+    with things.staged(source, rows=1) as staged:
+        merged = things.merge(
+            "silver",
+            "things",
+            staged,
+            on=["id"],
+            matched=[Matched.replaced(schema.names)],
+            rows=1,
+        )
+    assert merged.updated == 1
+    assert stored(things)[0]["amount"] == new["amount"]

@@ -180,8 +180,8 @@ def default_of_another_type(source: Tree, _: dict[str, Tree]) -> None:
     people(source)["removed"] = {"columns": {"parent_id": {"default": "nobody"}}}
 
 
-def types_that_evolve(source: Tree, _: dict[str, Tree]) -> None:
-    people(source)["schema"] = {"types": "evolve"}
+def types_without_mode(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["schema"] = {"types": "melt"}
 
 
 CASES: list[tuple[Change, list[str]]] = [
@@ -210,7 +210,7 @@ CASES: list[tuple[Change, list[str]]] = [
     (purged_history, ["shop.yaml", "people", "silver.deletes: hard", "deletes: soft"]),
     (case_of_a_number, ["shop.yaml", "people", "case", "parent_id", "bigint"]),
     (default_of_another_type, ["shop.yaml", "people", "removed.columns", "'nobody'", "bigint"]),
-    (types_that_evolve, ["shop.yaml", "people", "schema", "types: evolve", "discard_value"]),
+    (types_without_mode, ["shop.yaml", "people", "schema", "evolve", "discard_value"]),
     (rule_of_nothing, ["people.yaml", "quality", "needs implementation"]),
     (promise_too_short, ["people.yaml line", "slaProperties.0", "15 m", "cadence", "1 h or more"]),
     (promise_without_unit, ["people.yaml line", "slaProperties", "unit of m, h or d"]),

@@ -257,6 +257,7 @@ def test_columns_against_source_lake_and_contract(shop: Shop) -> None:
     retyped = shop.one("orders")
     assert retyped.outcome is Outcome.FAILS
     assert "amount: stored decimal(19,4), now double" in retyped.reasons[-1]
+    assert "Types are frozen" in retyped.reasons[-1]
 
 
 def test_files_are_those_whose_keys_may_match(shop: Shop) -> None:

@@ -22,13 +22,12 @@ from retail_platform.extract.reader import SourceReader
 from retail_platform.lakehouse.engine import open_engine
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Catalog
-from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
 from retail_platform.quality.quarantined import QuarantinedRow, quarantined_rows
 from retail_platform.settings import Engine
 from retail_platform.silver.load import SilverLoad, SilverLoader
-from retail_platform.silver.pii import pii_schema, pii_table
+from retail_platform.silver.pii import pii_table
 from retail_platform.silver.replay import QuarantineReplay, Replay
-from retail_platform.silver.standardise import silver_schema
+from retail_platform.silver.stored import ensure_stored
 
 PII_KEY = "a key that only the tests know"
 FIRST_HOUR = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -59,16 +58,7 @@ class Box:
         self.calls = ApiCalls(self.control)
         self.decisions = QuarantineDecisions(self.control)
         for table in catalog.tables:
-            lakehouse.ensure(
-                "silver",
-                table.entity,
-                silver_schema(table),
-                partition_by=table.row.silver.partition_by,
-            )
-            lakehouse.register("silver", table.entity)
-            lakehouse.ensure("quarantine", table.entity, QUARANTINE_SCHEMA)
-            if table.row.kept_clear:
-                lakehouse.ensure("pii", pii_table(table), pii_schema(table))
+            ensure_stored(lakehouse, table)
 
     def bronze_from(self, entity: str, number: int, reader: SourceReader) -> BronzeLoad:
         """Loads one Bronze hour from an open reader."""
