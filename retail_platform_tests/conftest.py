@@ -10,6 +10,7 @@ import pytest
 
 from retail_platform.lakehouse.engine import open_engine
 from retail_platform.settings import Engine
+from retail_platform_tests.extract.azurite import Azurite, azurite_server
 from retail_platform_tests.extract.postgres import postgres_server
 from retail_platform_tests.kafka import Cluster, kafka_cluster
 from retail_platform_tests.platform.fixtures import engine_address, new_box
@@ -38,3 +39,10 @@ def kafka() -> Iterator[Cluster]:
     """A running Kafka; tests keep to topics of their own."""
     with kafka_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """A running Azurite."""
+    with azurite_server() as running:
+        yield running

@@ -42,13 +42,16 @@ class AdlsAccess:
 class AdlsFolder:
     """A folder of a container."""
 
-    def __init__(self, root: str, access: AdlsAccess, *, name: str) -> None:
+    def __init__(
+        self, root: str, access: AdlsAccess, *, name: str, retries: int = _RETRIES
+    ) -> None:
         """Name the folder.
 
         Args:
             root: ``abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/path``.
             access: How the account is entered.
             name: Source and table in messages.
+            retries: How often a request is sent again before it counts as failed.
 
         Raises:
             PermanentFailure: the root cannot be read.
@@ -64,6 +67,7 @@ class AdlsFolder:
         self._root = unquote(parts.path).strip("/")
         self._access = access
         self._name = name
+        self._retries = retries
         self._open: ContainerClient | None = None
 
     @property
@@ -127,7 +131,7 @@ class AdlsFolder:
                 self._credential(),
                 connection_timeout=_TIMEOUT_SECONDS,
                 read_timeout=_TIMEOUT_SECONDS,
-                retry_total=_RETRIES,
+                retry_total=self._retries,
                 max_single_get_size=CHUNK_BYTES,
                 max_chunk_get_size=4 * CHUNK_BYTES,
             )
@@ -149,7 +153,8 @@ class AdlsFolder:
 
     def _found(self, blob: "BlobProperties") -> FoundFile:
         path = str(blob.name).removeprefix(f"{self._root}/" if self._root else "")
-        return FoundFile(path=path, bytes=int(blob.size), stamp=str(blob.etag))
+        # A listing gives the tag bare, a look at one file in quotes.
+        return FoundFile(path=path, bytes=int(blob.size), stamp=str(blob.etag).strip('"'))
 
     @contextmanager
     def _faults(self, path: str | None = None) -> Iterator[None]:

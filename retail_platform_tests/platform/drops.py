@@ -13,7 +13,9 @@ ENTITY = "receipts"
 COLUMNS = {"no": "bigint", "article": "string", "price": "decimal(19,4)"}
 
 
-def drops_tree(files: Mapping[str, Any] | None, **row: Any) -> Tree:
+def drops_tree(
+    files: Mapping[str, Any] | None, *, azure: Mapping[str, Any] | None = None, **row: Any
+) -> Tree:
     """The source's YAML tree: a table ``receipts`` whose files are written as ``files`` says."""
     table: Tree = {
         "table": "receipts",
@@ -30,7 +32,8 @@ def drops_tree(files: Mapping[str, Any] | None, **row: Any) -> Tree:
     }
     if files is not None:
         table["files"] = dict(files)
-    connection = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
+    connection: Tree = {"kind": "files", "root": {"env": "LANDING"}, "timezone": "UTC"}
+    connection |= {"azure": dict(azure)} if azure else {}
     return {"source": "drops", "connection": connection, "tables": [table]}
 
 
