@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from retail_platform.failures import BlockedFailure, PermanentFailure, TransientFailure
 from retail_platform.lakehouse.maintenance import compact_after_load
+from retail_platform.lakehouse.tables import Lakehouse, Layer
 from retail_platform.metadata.upkeep import Upkeep
 
 RETRIES = dg.RetryPolicy(
@@ -49,7 +49,7 @@ def preview(rows: pa.Table, hidden: frozenset[str] = frozenset()) -> dg.Markdown
 
 
 def compacted_after_load(
-    context: dg.AssetExecutionContext, delta: DeltaTable, *, table: str, upkeep: Upkeep
+    context: dg.AssetExecutionContext, lake: Lakehouse, layer: Layer, name: str, upkeep: Upkeep
 ) -> int:
     """Compacts a table that a load has left with too many small files.
 
@@ -59,7 +59,9 @@ def compacted_after_load(
         Number of files that were rewritten.
     """
     try:
-        return compact_after_load(delta, table=table, upkeep=upkeep)
+        with lake.alone(layer, name):
+            delta = lake.delta(layer, name)
+            return compact_after_load(delta, table=f"{layer}.{name}", upkeep=upkeep)
     except TransientFailure as failure:
         context.log.warning(f"left for the nightly maintenance: {failure}")
         return 0

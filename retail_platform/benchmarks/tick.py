@@ -36,8 +36,10 @@ class Tick:
 
     Attributes:
         rows: Rows that Silver read.
-        bronze_seconds: Seconds of the Bronze loads, by the ledger.
-        silver_seconds: Seconds of the Silver loads, by the ledger.
+        bronze_seconds: Seconds of the Bronze loads, by the ledger; those that ran side by side
+            all count.
+        silver_seconds: The same of the Silver loads.
+        engine_seconds: Seconds in which at least one load ran.
         seconds: Wall time of the run.
         failures: Steps that failed.
         peer_seconds: Seconds that dlt took to merge the same rows into one layer; None: not asked.
@@ -46,14 +48,10 @@ class Tick:
     rows: int
     bronze_seconds: float
     silver_seconds: float
+    engine_seconds: float
     seconds: float
     failures: Sequence[str]
     peer_seconds: float | None = None
-
-    @property
-    def engine_seconds(self) -> float:
-        """Seconds of all loads."""
-        return self.bronze_seconds + self.silver_seconds
 
     @property
     def dagster_seconds(self) -> float:
@@ -140,6 +138,9 @@ def _hour(
         rows=sum(load.read for load in loads if load.layer == "silver"),
         bronze_seconds=sum(load.seconds or 0 for load in loads if load.layer == "bronze"),
         silver_seconds=sum(load.seconds or 0 for load in loads if load.layer == "silver"),
+        engine_seconds=_covered_seconds(
+            [(load.started_at.timestamp(), load.seconds or 0) for load in loads]
+        ),
         seconds=seconds,
         failures=[
             event.step_key
@@ -172,3 +173,13 @@ def _peer_seconds(generated: Generated) -> float:
             "Leave it out with --no-peer."
         )
     return float(json.loads(ended.stdout.splitlines()[-1])["seconds"])
+
+
+def _covered_seconds(spans: Sequence[tuple[float, float]]) -> float:
+    """Seconds that lie in at least one of these spans, each given by its start and its length."""
+    covered = 0.0
+    end = float("-inf")
+    for start, length in sorted(spans):
+        covered += max(0.0, start + length - max(start, end))
+        end = max(end, start + length)
+    return covered

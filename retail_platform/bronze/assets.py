@@ -98,10 +98,7 @@ def build_bronze_asset(
             metadata["delta_version"] = dg.MetadataValue.int(load.version)
             metadata["files_compacted"] = dg.MetadataValue.int(
                 compacted_after_load(
-                    context,
-                    lakehouse.lake.delta("bronze", table.bronze),
-                    table=f"bronze.{table.bronze}",
-                    upkeep=table.row.maintenance,
+                    context, lakehouse.lake, "bronze", table.bronze, table.row.maintenance
                 )
             )
         return dg.MaterializeResult(

@@ -43,8 +43,9 @@ def tick(tables: int, rows: int, peer: bool, as_json: bool) -> None:
         for number, hour in enumerate(report.hours):
             click.echo(
                 f"hour {number}: {hour.seconds:.1f} s, {hour.rows:,} rows: engine "
-                f"{hour.engine_seconds:.1f} s (Bronze {hour.bronze_seconds:.1f}, Silver "
-                f"{hour.silver_seconds:.1f}), Dagster {hour.dagster_seconds:.1f} s"
+                f"{hour.engine_seconds:.1f} s (loads, side by side: Bronze "
+                f"{hour.bronze_seconds:.1f}, Silver {hour.silver_seconds:.1f}), "
+                f"Dagster {hour.dagster_seconds:.1f} s"
             )
             if hour.peer_seconds is not None:
                 click.echo(

@@ -5,6 +5,7 @@ that belongs to ``bronze`` and ``silver``.
 """
 
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ class Lakehouse:
         self.direct = direct
         self._databases: set[str] = set()
         self._handles: dict[str, DeltaTable] = {}
+        self._locks: dict[str, threading.RLock] = {}
 
     def location(self, layer: Layer, name: str) -> str:
         """Where a table lives."""
@@ -69,6 +71,17 @@ class Lakehouse:
     def exists(self, layer: Layer, name: str) -> bool:
         """Whether the table has a Delta log."""
         return DeltaTable.is_deltatable(self.location(layer, name))
+
+    @contextmanager
+    def alone(self, layer: Layer, name: str) -> Iterator[None]:
+        """Keeps other threads from writing to the table; a thread may ask again and again.
+
+        A load that plans its rows against the table asks before it reads, so that its commit finds
+        the table as planned. Other processes are kept away by Dagster's pools.
+        """
+        # One operation of the interpreter: two threads cannot both set the lock.
+        with self._locks.setdefault(self.location(layer, name), threading.RLock()):
+            yield
 
     def delta(self, layer: Layer, name: str) -> DeltaTable:
         """The table's present version through delta-rs: schema, history, maintenance, small reads.
@@ -218,9 +231,10 @@ class Lakehouse:
 
     def append(self, layer: Layer, name: str, batches: pa.RecordBatchReader) -> Commit:
         """Appends a stream of batches in one commit; nothing is visible before its end."""
-        before = self.version(layer, name)
-        write_deltalake(self.location(layer, name), batches, mode="append")
-        return self._commit(layer, name, before)
+        with self.alone(layer, name):
+            before = self.version(layer, name)
+            write_deltalake(self.location(layer, name), batches, mode="append")
+            return self._commit(layer, name, before)
 
     def merge(
         self,
@@ -249,12 +263,18 @@ class Lakehouse:
             rows: A number that the source's rows do not exceed, where one is known: a small merge
                 goes past the engine, see ``merges``.
         """
-        before = self.version(layer, name)
         merge = Merge(
             on=on, matched=matched, insert=insert, insert_when=insert_when, pruned_by=pruned_by
         )
         direct = self.direct and rows is not None and rows <= DIRECT_ROWS
         held = fetched(source) if direct else None
+        with self.alone(layer, name):
+            return self._merge(layer, name, merge, source, held)
+
+    def _merge(
+        self, layer: Layer, name: str, merge: Merge, source: DataFrame, held: pa.Table | None
+    ) -> Commit:
+        before = self.version(layer, name)
         for _ in range(MERGE_ATTEMPTS):
             try:
                 if held is not None:

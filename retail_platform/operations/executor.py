@@ -1,4 +1,4 @@
-"""The platform's executor: Dagster's in-process one, with edges that order but do not block.
+"""The platform's executor: steps in threads of the run's process, and edges that do not block.
 
 A step whose upstream step has failed is given up by Dagster's executors, whatever the edge means.
 An edge that is *soft* makes a step wait until the upstream step has ended, one way or the other;
@@ -11,20 +11,22 @@ them are soft is a tag of the step. Not here: what a step does when a parent fai
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 
 import dagster as dg
 from dagster._core.events import DagsterEvent, EngineEventData
 from dagster._core.execution.api import ExecuteRunWithPlanIterable
-from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
+from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.context_creation_job import PlanExecutionContextManager
 from dagster._core.execution.plan.active import ActiveExecution
-from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator
-from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.executor.base import Executor
 
+from retail_platform.operations.step_threads import execute_in_threads
+
+STEP_THREADS = 4
 SOFT_EDGES = "retail/soft_edges"
 """Tag of a step: the upstream steps, by key and separated by blanks, whose failure it survives."""
 ALL_EDGES = "*"
@@ -63,7 +65,14 @@ class _Plan(ExecutionPlan):
 
 
 class PlatformExecutor(Executor):
-    """Executes all steps in the run's process, one after the other."""
+    """Executes all steps in the run's process.
+
+    Args:
+        threads: How many at the same time.
+    """
+
+    def __init__(self, *, threads: int) -> None:
+        self.threads = threads
 
     @property
     def retries(self) -> RetryMode:
@@ -86,7 +95,7 @@ class PlatformExecutor(Executor):
         yield from iter(
             ExecuteRunWithPlanIterable(
                 execution_plan=_Plan(*plan_context.execution_plan),
-                iterator=_steps,
+                iterator=partial(execute_in_threads, threads=self.threads),
                 execution_context_manager=PlanExecutionContextManager(
                     job=plan_context.job,
                     retry_mode=plan_context.retry_mode,
@@ -105,15 +114,18 @@ class PlatformExecutor(Executor):
         )
 
 
-# Dagster passes the arguments by these names.
-def _steps(
-    job_context: PlanExecutionContext, execution_plan: ExecutionPlan
-) -> Iterator[DagsterEvent]:
-    with InstanceConcurrencyContext(job_context.instance, job_context.dagster_run) as concurrency:
-        yield from inner_plan_execution_iterator(job_context, execution_plan, concurrency)
-
-
-@dg.executor(name="retail_in_process")
-def platform_executor(_: dg.InitExecutorContext) -> PlatformExecutor:
+@dg.executor(
+    name="retail_threads",
+    config_schema={
+        "threads": dg.Field(
+            int,
+            default_value=STEP_THREADS,
+            description="Steps that run at the same time; 1: one after the other.",
+        )
+    },
+)
+def platform_executor(context: dg.InitExecutorContext) -> PlatformExecutor:
     """The executor of every job."""
-    return PlatformExecutor()
+    threads = context.executor_config["threads"]
+    assert isinstance(threads, int)
+    return PlatformExecutor(threads=threads)

@@ -17,7 +17,7 @@ from retail_platform.control.resource import ControlResource
 from retail_platform.failures import BlockedFailure
 from retail_platform.operations.causes import read_causes
 from retail_platform.operations.request_jobs import moment_of
-from retail_platform.operations.running import run_canceled, run_hour
+from retail_platform.operations.running import run_hour, run_interrupted
 from retail_platform.partitions import key_of
 from retail_platform.steps import dagster_failures
 
@@ -122,7 +122,7 @@ def run_blocked(
             assets=[dg.AssetKey(asset.split("/")) for asset in sorted(blocked.assets)],
             tags={"retail/repair": REPROCESS_BLOCKED},
         )
-        if run_canceled(result):
+        if run_interrupted(result):
             raise KeyboardInterrupt
         rows = {asset: ledger.latest(asset, blocked.hour) for asset in sorted(blocked.assets)}
         done = [asset for asset, row in rows.items() if row and row.status is Status.SUCCESS]

@@ -17,7 +17,7 @@ from retail_platform.control.requests import REQUEST_TAG, Request, RequestKind, 
 from retail_platform.extract.window import HOUR
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import Catalog, Table
-from retail_platform.operations.running import run_canceled, run_hour
+from retail_platform.operations.running import run_hour, run_interrupted
 from retail_platform.partitions import hour_of, key_of
 from retail_platform.silver.assets import silver_key
 
@@ -285,7 +285,7 @@ def run_request_hour(
     result = run_hour(
         job, instance=instance, hour=hour, assets=assets, tags={REQUEST_TAG: str(request.id)}
     )
-    if run_canceled(result):
+    if run_interrupted(result):
         raise KeyboardInterrupt
     failures = {
         event.step_key or "": _message(event)

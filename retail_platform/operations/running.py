@@ -13,6 +13,7 @@ from datetime import datetime
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.execute_in_process import core_execute_in_process
 
 from retail_platform.failures import PermanentFailure
@@ -84,6 +85,13 @@ def own_instance() -> Generator[dg.DagsterInstance, None, None]:
         yield instance
 
 
-def run_canceled(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether the run was interrupted: Dagster answers Ctrl-C by ending the run in good order."""
-    return any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in result.all_events)
+def run_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether Ctrl-C or a termination ended the run, not one of its steps."""
+    return any(
+        event.event_type is dg.DagsterEventType.RUN_CANCELED
+        or (
+            event.event_type is dg.DagsterEventType.RUN_FAILURE
+            and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        )
+        for event in result.all_events
+    )

@@ -105,7 +105,8 @@ def build_silver_asset(
         context.log.info(f"silver.{table.entity}: {_summary(load)}")
         if table.row.silver.deletes == "hard":
             before = hour_of(context.partition_key) - LATE_WINDOW
-            purged = purge_tombstones(lakehouse.lake, table, before=before).deleted
+            with lakehouse.lake.alone("silver", table.entity):
+                purged = purge_tombstones(lakehouse.lake, table, before=before).deleted
             context.log.info(f"silver.{table.entity}: {purged} tombstones purged")
         for verdict in load.verdicts or _nothing_read(table):
             yield _check_result(verdict, key)
@@ -113,10 +114,7 @@ def build_silver_asset(
             yield _soft_parents_result(table, key, troubles)
         compacted = sum(
             compacted_after_load(
-                context,
-                lakehouse.lake.delta(layer, table.entity),
-                table=f"{layer}.{table.entity}",
-                upkeep=table.row.maintenance,
+                context, lakehouse.lake, layer, table.entity, table.row.maintenance
             )
             for layer in LOADED_LAYERS
         )

@@ -31,6 +31,13 @@ def add_inferred_members(
     Returns:
         Number of members added.
     """
+    with lakehouse.alone("silver", parent.entity):
+        return _add_unknown(lakehouse, parent, column, batch, rows)
+
+
+def _add_unknown(
+    lakehouse: Lakehouse, parent: Table, column: str, batch: DataFrame, rows: int | None
+) -> int:
     key = parent.row.key[0]
     stored = lakehouse.read("silver", parent.entity).selectExpr(f"`{key}` as _known")
     referred = batch.where(f"`{column}` is not null").groupBy(f.col(column).alias("_member"))

@@ -2,8 +2,9 @@
 
 The steps in order, so that a killed process may be repeated: rewrite of widened types, quarantine,
 merge, sweep, clear values of the restricted table, rows let in after all, inferred members, ledger.
-Each is idempotent; the ledger says SUCCESS only after all of them. What a step does is in
-`reading`, `batch`, `judging`, `stored` and `commit`.
+Each is idempotent; the ledger says SUCCESS only after all of them. Until its own table is written a
+load keeps other threads away from it: what was planned is what the commit finds. What a step does
+is in `reading`, `batch`, `judging`, `stored` and `commit`.
 """
 
 from contextlib import ExitStack
@@ -119,57 +120,80 @@ class SilverLoader:
 
     def _load(self, load_id: int, hour: datetime) -> SilverLoad:
         table, lakehouse, ledger, hours = self.table, self.lakehouse, self.ledger, self.hours
-        read = hours.read(hour)
-        retyped = retypes(lakehouse, table)
-        refuse_retypes(table, retyped)
-        version_before = lakehouse.version("silver", table.entity)
-        rows_before = lakehouse.row_count("silver", table.entity)
         with ExitStack() as stack:
-            batch = Batch.of(table, read, classified_rows(stack, hours, read))
-            counts = batch.counts
-            ledger.check_balance(load_id, counts)
-            reasons = quarantine.reasons_of(batch.rows) if counts.quarantined else {}
-            verdicts = verdicts_on(hours, batch, reasons)
-            if table.row.drift.types == "evolve":
-                verdicts.append(retypes_verdict(retyped))
-            approvals = approvals_of(hours, hour, verdicts)
-            verdicts = with_approvals(verdicts, approvals)
-            if holding(verdicts):
-                raise held_back(table, key_of(hour), verdicts)
-            for approval in approvals.values():
-                ledger.approvals.use(approval, load_id)
-            retype(lakehouse, table, retyped)
-            emptied = ROW_COUNT in approvals and not read.rows
-            missing = missing_keys(stack, hours, batch, emptied=emptied)
-            if counts.quarantined:
-                quarantine.keep(lakehouse, table, batch.rows, self.run_id, rows=counts.quarantined)
-            swept = commit(hours, batch, missing)
-            keep_clear(hours, read, rows=read.rows)
-            quarantine.accept(lakehouse, table, batch.rows, self.run_id)
+            with lakehouse.alone("silver", table.entity):
+                read = hours.read(hour)
+                retyped = retypes(lakehouse, table)
+                refuse_retypes(table, retyped)
+                before = _Target.of(lakehouse, table)
+                batch = Batch.of(table, read, classified_rows(stack, hours, read))
+                ledger.check_balance(load_id, batch.counts)
+                reasons = quarantine.reasons_of(batch.rows) if batch.counts.quarantined else {}
+                verdicts = verdicts_on(hours, batch, reasons)
+                if table.row.drift.types == "evolve":
+                    verdicts.append(retypes_verdict(retyped))
+                approvals = approvals_of(hours, hour, verdicts)
+                verdicts = with_approvals(verdicts, approvals)
+                if holding(verdicts):
+                    raise held_back(table, key_of(hour), verdicts)
+                for approval in approvals.values():
+                    ledger.approvals.use(approval, load_id)
+                retype(lakehouse, table, retyped)
+                emptied = ROW_COUNT in approvals and not read.rows
+                swept = self._commit(stack, batch, emptied=emptied)
+                after = _Target.of(lakehouse, table)
+            # Not within: two tables may refer to each other, and each would wait for the other.
             inferred = infer(lakehouse, self.catalog, table, batch)
-            verdicts += reference_verdicts(lakehouse, self.catalog, table, inferred)
-            counts = Counts(
-                **{**counts.parts, "read": counts.read, "swept": swept, "inferred": inferred}
-            )
-            version = lakehouse.version("silver", table.entity)
-            ledger.succeed(
-                load_id,
-                counts,
-                target_rows_before=rows_before,
-                target_rows_after=lakehouse.row_count("silver", table.entity),
-                target_version_before=version_before,
-                target_version_after=version,
-                extracted_min=read.extracted_min,
-                extracted_max=read.extracted_max,
-                watermark_max=batch.watermark_max,
-                schema_version=ledger.schemas.schema_version(
-                    self.asset, schema_json(silver_schema(table))
-                ),
-            )
+        verdicts += reference_verdicts(lakehouse, self.catalog, table, inferred)
+        counts = Counts(
+            **{**batch.counts.parts, "read": batch.counts.read, "swept": swept},
+            inferred=inferred,
+        )
+        ledger.succeed(
+            load_id,
+            counts,
+            target_rows_before=before.rows,
+            target_rows_after=after.rows,
+            target_version_before=before.version,
+            target_version_after=after.version,
+            extracted_min=read.extracted_min,
+            extracted_max=read.extracted_max,
+            watermark_max=batch.watermark_max,
+            schema_version=ledger.schemas.schema_version(
+                self.asset, schema_json(silver_schema(table))
+            ),
+        )
         return SilverLoad(
             counts=counts,
             verdicts=verdicts,
-            version=version,
+            version=after.version,
             reasons=reasons,
             clock_changes=batch.clock_changes,
+        )
+
+    def _commit(self, stack: ExitStack, batch: Batch, *, emptied: bool) -> int:
+        """Commits the judged batch, step by step; returns how many keys became tombstones."""
+        table, lakehouse, read = self.table, self.lakehouse, batch.read
+        missing = missing_keys(stack, self.hours, batch, emptied=emptied)
+        if batch.counts.quarantined:
+            rows = batch.counts.quarantined
+            quarantine.keep(lakehouse, table, batch.rows, self.run_id, rows=rows)
+        swept = commit(self.hours, batch, missing)
+        keep_clear(self.hours, read, rows=read.rows)
+        quarantine.accept(lakehouse, table, batch.rows, self.run_id)
+        return swept
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """The Silver table at one moment of the load."""
+
+    rows: int
+    version: int
+
+    @classmethod
+    def of(cls, lakehouse: Lakehouse, table: Table) -> "_Target":
+        return cls(
+            rows=lakehouse.row_count("silver", table.entity),
+            version=lakehouse.version("silver", table.entity),
         )
