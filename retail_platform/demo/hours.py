@@ -11,7 +11,7 @@ from datetime import datetime
 import dagster as dg
 
 from retail_platform.operations.jobs import ALL_HOURLY
-from retail_platform.operations.running import run_canceled, run_hour
+from retail_platform.operations.running import run_hour, run_interrupted
 
 POLL_SECONDS = 0.4
 ROW_COUNTS = ("dagster/row_count", "dagster/partition_row_count")
@@ -79,7 +79,7 @@ def load_hour(
         result = run_hour(
             defs.resolve_job_def(ALL_HOURLY), instance=instance, hour=hour, run_id=run_id
         )
-    if run_canceled(result):
+    if run_interrupted(result):
         raise KeyboardInterrupt
     outcome = _outcome(hour, result.all_events)
     outcome.succeeded = result.success

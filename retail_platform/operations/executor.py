@@ -26,7 +26,8 @@ from dagster._core.executor.base import Executor
 
 from retail_platform.operations.step_threads import execute_in_threads
 
-STEP_THREADS = 4
+STEP_THREADS = min(8, max(2, os.cpu_count() or 2))
+"""By default: more help where sources are slow, and cost memory."""
 SOFT_EDGES = "retail/soft_edges"
 """Tag of a step: the upstream steps, by key and separated by blanks, whose failure it survives."""
 ALL_EDGES = "*"
