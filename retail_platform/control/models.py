@@ -186,6 +186,7 @@ requests = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("range_start", UtcDateTime),
     sa.Column("range_end", UtcDateTime),
+    sa.Column("owner", sa.String(300)),
     sa.CheckConstraint(
         "status IN ('OPEN', 'RUNNING', 'SUCCESS', 'PARTIAL_SUCCESS', 'FAILURE')", name="status"
     ),

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retail_platform.control.models import RequestStatus, requests
+from retail_platform.control.owners import is_gone, this_process
 from retail_platform.control.redaction import redact
 from retail_platform.failures import PermanentFailure
 
@@ -57,6 +58,7 @@ class Request:
         error: What went wrong first.
         range_start: Of an override: inclusive lower bound of the watermarks.
         range_end: Of an override: exclusive upper bound of the watermarks.
+        owner: Process that works on it; None for requests of older versions.
     """
 
     id: int
@@ -75,6 +77,7 @@ class Request:
     error: str | None
     range_start: datetime | None
     range_end: datetime | None
+    owner: str | None
 
 
 class Requests:
@@ -98,7 +101,9 @@ class Requests:
         range_start: datetime | None = None,
         range_end: datetime | None = None,
     ) -> Request:
-        """Record a request, to be run at once.
+        """Record a request, to be run at once by this process.
+
+        Requests whose process is gone are closed before.
 
         Raises:
             PermanentFailure: Reason or requester is missing.
@@ -108,6 +113,7 @@ class Requests:
                 f"{kind} of {table}: a request needs a reason and a requester; found an empty one. "
                 "Say why (--reason) and who asks (--requester)."
             )
+        self.close_abandoned()
         with self._engine.begin() as connection:
             added = sa.insert(requests).values(
                 table=table,
@@ -121,6 +127,7 @@ class Requests:
                 status=RequestStatus.RUNNING,
                 range_start=range_start,
                 range_end=range_end,
+                owner=this_process(),
             )
             number = connection.execute(added.returning(requests.c.id)).scalar_one()
         return self.get(number)
@@ -156,6 +163,27 @@ class Requests:
         self._update(request_id, values)
         return self.get(request_id)
 
+    def close_abandoned(self) -> list[Request]:
+        """Close requests whose process is gone: nobody works on them any more.
+
+        Returns:
+            Those that were closed, as they ended.
+        """
+        query = sa.select(requests).where(
+            requests.c.status == RequestStatus.RUNNING, requests.c.owner.is_not(None)
+        )
+        with self._reader.connect() as connection:
+            running = [_request(row) for row in connection.execute(query)]
+        return [
+            self.finish(
+                request.id,
+                f"abandoned: its process ended ({request.owner}) with {request.hours_done} of "
+                f"{request.hours} hours done; ask for the hours again",
+            )
+            for request in running
+            if request.owner and is_gone(request.owner)
+        ]
+
     def get(self, request_id: int) -> Request:
         """One request.
 
@@ -184,13 +212,14 @@ class Requests:
         since: datetime | None = None,
         status: RequestStatus | str | None = None,
     ) -> list[Request]:
-        """Requests, oldest first.
+        """Requests, oldest first; those whose process is gone are closed before.
 
         Args:
             table: Only this table's, and those of all tables.
             since: Only those asked for at or after this moment (aware).
             status: Only those that stand so.
         """
+        self.close_abandoned()
         query = sa.select(requests).order_by(requests.c.id)
         if table is not None:
             query = query.where(requests.c.table.in_([table, "*"]))

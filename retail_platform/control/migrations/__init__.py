@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from retail_platform.failures import PermanentFailure
 
-HEAD = "0007"
+HEAD = "0008"
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 
