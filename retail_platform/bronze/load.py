@@ -21,7 +21,12 @@ from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
 from retail_platform.extract.coverage import Covered
-from retail_platform.extract.reader import OffsetReader, RangeReader, SourceReader
+from retail_platform.extract.reader import (
+    NestedReader,
+    OffsetReader,
+    RangeReader,
+    SourceReader,
+)
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.commits import Commit
@@ -215,6 +220,7 @@ class BronzeLoader:
         self.reader.committed()
         if commit.inserted != stream.appended:
             raise _contradicted(self.table, window.hour, commit, stream.appended)
+        brought = self._brought(received.schema)
         counts = Counts(
             read=stream.read, unchanged=stream.read - stream.appended, applied=stream.appended
         )
@@ -226,9 +232,7 @@ class BronzeLoader:
             target_version_after=commit.version,
             bytes=commit.bytes_added,
             watermark_max=stream.watermark,
-            schema_version=self.ledger.schemas.schema_version(
-                self.asset, schema_json(received.schema)
-            ),
+            schema_version=self.ledger.schemas.schema_version(self.asset, schema_json(brought)),
             reason=_told(window, state),
             covered=self._covered(window, read_at),
         )
@@ -240,7 +244,7 @@ class BronzeLoader:
             unknown_columns=(
                 []
                 if self.table.row.drift.columns == "discard_value"
-                else unknown_columns(received.schema.names, _expected_columns(self.table))
+                else unknown_columns(brought.names, _expected_columns(self.table))
             ),
             version=commit.version,
             stream=state,
@@ -273,6 +277,11 @@ class BronzeLoader:
             return in_stored_case(received, pa.schema([]), self.table)
         stored = self.lakehouse.schema("bronze", self.table.bronze)
         return in_stored_types(in_stored_case(received, stored, self.table), stored)
+
+    def _brought(self, received: pa.Schema) -> pa.Schema:
+        """What the read had: its columns, and the members of its records that are none of them."""
+        members = self.reader.unknown_members() if isinstance(self.reader, NestedReader) else ()
+        return pa.schema([*received, *[pa.field(name, pa.string()) for name in members]])
 
     def _stored_hashes(self, hour: datetime) -> pa.Array:
         rows = self._stored(hour).select("_row_hash")

@@ -15,6 +15,7 @@ from retail_platform.extract.file_store import FileStore, FoundFile
 from retail_platform.extract.fitting import LINE_META, fit_batch
 from retail_platform.extract.landed import LandedFile, Spool, changed
 from retail_platform.extract.local_time import local_hour
+from retail_platform.extract.nested import Flattener
 from retail_platform.extract.parquet_rows import parquet_batches, parquet_schema
 from retail_platform.extract.text_rows import HeaderFault, column_names, text_batches
 from retail_platform.failures import AwaitedFailure, PermanentFailure, TransientFailure
@@ -47,6 +48,7 @@ class FileSource:
         name: str = "files",
         form: FileFormat = CSV,
         archive: Archive | None = None,
+        flattener: Flattener | None = None,
     ) -> None:
         """Name the place.
 
@@ -60,7 +62,9 @@ class FileSource:
             name: Source and table in messages.
             form: How the files are written.
             archive: How they are packed; None where they are not.
+            flattener: What becomes of nested records, in JSON lines.
         """
+        self._flattener = flattener
         self._store = store
         inner = f".{form.extension}"
         self._ending = archive.ending(form.extension) if archive else inner
@@ -175,7 +179,8 @@ class FileSource:
     def _rows(self, file: LandedFile, columns: pa.Schema | None) -> Iterator[pa.RecordBatch]:
         if isinstance(self._form, ParquetFormat):
             return parquet_batches(file.local, _BATCH_ROWS)
-        return text_batches(file.local, self._form, columns.names if columns else [], _BATCH_ROWS)
+        names = columns.names if columns else []
+        return text_batches(file.local, self._form, names, _BATCH_ROWS, self._flattener)
 
     def _placed(self, file: LandedFile, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its file, which also begins every message."""
@@ -191,6 +196,8 @@ class FileSource:
 
     def _columns_of(self, file: LandedFile) -> pa.Schema | None:
         """The columns of a file; None where it is cut before it has any."""
+        if self._flattener is not None:
+            return self._flattener.schema
         try:
             if isinstance(self._form, ParquetFormat):
                 schema = parquet_schema(file.local)

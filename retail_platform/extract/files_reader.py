@@ -9,6 +9,7 @@ from retail_platform.control.files import FileRegistry, Sighting
 from retail_platform.extract.file_store import FileStore, FoundFile
 from retail_platform.extract.files import FileSource
 from retail_platform.extract.landed import LandedFile
+from retail_platform.extract.nested import Flattener
 from retail_platform.extract.reader import Expected
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.failures import AwaitedFailure
@@ -18,8 +19,11 @@ from retail_platform.metadata.loader import Table
 class FilesReader:
     """The files of an hour; a content that is in the lake under another name is left out."""
 
-    def __init__(self, source: FileSource, files: FileRegistry) -> None:
+    def __init__(
+        self, source: FileSource, files: FileRegistry, flattener: Flattener | None = None
+    ) -> None:
         self.source = source
+        self.flattener = flattener
         self.files = files
         self.table = ""
         self.hour = datetime.now(UTC)
@@ -55,6 +59,10 @@ class FilesReader:
             if landed
             else None,
         )
+
+    def unknown_members(self) -> list[str]:
+        """Members of nested records of the last read that no column takes."""
+        return self.flattener.unknown if self.flattener else []
 
     def committed(self) -> None:
         """Remembers which files the lake now has, and which repeat them."""
@@ -142,15 +150,22 @@ class FilesReader:
         return found
 
 
-def file_source(table: Table, store: FileStore) -> FileSource:
-    """The files of a table, below the root of its source's connection."""
+def file_source(table: Table, store: FileStore, flattener: Flattener | None = None) -> FileSource:
+    """The files of a table, below the root of its source's connection.
+
+    Args:
+        table: The table.
+        store: The place.
+        flattener: What becomes of nested records; None: they are not taken apart.
+    """
     declared = [name for name in table.row.columns if not name.startswith("_")]
     return FileSource(
         store,
         table.row.path or "",
         table.connection.timezone,
-        columns=declared,
+        columns=[] if flattener else declared,
         name=f"bronze.{table.bronze}",
         form=table.row.file_format,
         archive=table.row.archive,
+        flattener=flattener,
     )

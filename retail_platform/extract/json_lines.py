@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from retail_platform.extract.json_text import parsed_json
+from retail_platform.extract.nested import Flattener
 from retail_platform.extract.records import Record, read_records
 from retail_platform.extract.text_lines import Lines
 from retail_platform.metadata.file_formats import JsonLinesFormat
@@ -44,6 +46,38 @@ def read_json_lines(path: Path, form: JsonLinesFormat, names: Sequence[str]) -> 
         return Record(lines.line, values, raw, error, raw.endswith("\n"))
 
     return read_records(path, form, parse, header=False)
+
+
+def read_nested_lines(path: Path, form: JsonLinesFormat, flattener: Flattener) -> Iterator[Record]:
+    """The rows of a file in order, with the values of the flattener's columns.
+
+    A line that is no object is one record, with what is wrong with it and without values.
+    """
+
+    def parse(lines: Lines) -> Record:
+        raw = next(lines)
+        # Its text is its only value until it is known to be a record.
+        return Record(lines.line, [raw], raw, lines.taken[0].fault, raw.endswith("\n"))
+
+    for record in read_records(path, form, parse, header=False):
+        error, members = record.error, None
+        if error is None:
+            members, error = _object(record.raw)
+        if error is not None:
+            yield Record(record.line, [], record.raw, error, record.ended)
+            continue
+        for row in flattener.rows(members):
+            values = [row[name] for name in flattener.columns]
+            yield Record(record.line, values, record.raw, None, record.ended)
+
+
+def _object(text: str) -> tuple[object, str | None]:
+    """The object of a line, or what is wrong with the line."""
+    try:
+        members = parsed_json(text)
+    except ValueError as error:
+        return None, f"no JSON object: {error}"
+    return members, None if isinstance(members, dict) else "no JSON object: it has no members"
 
 
 class _Pairs(list[tuple[str, object]]):

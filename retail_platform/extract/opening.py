@@ -10,7 +10,9 @@ from retail_platform.extract.ads_opening import open_ads
 from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.files_reader import FilesReader, file_source
 from retail_platform.extract.kafka_reader import KafkaReader
+from retail_platform.extract.nested import Flattener
 from retail_platform.extract.reader import PlanningReader
+from retail_platform.extract.rest_reader import rest_api, rest_reader
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.sql_reader import SqlReader
 from retail_platform.failures import PermanentFailure
@@ -21,6 +23,7 @@ from retail_platform.metadata.connections import (
     FromEnvironment,
     GoogleAdsConnection,
     KafkaConnection,
+    RestConnection,
     SqlConnection,
 )
 from retail_platform.metadata.loader import Table
@@ -62,8 +65,9 @@ def open_reader(
             yield SqlReader(SqlSource(value(url), zone, query, name=table.source))
         case FilesConnection() as connection:
             store = open_root(connection, value, name=f"bronze.{table.bronze}")
-            with closing(file_source(table, store)) as source:
-                yield FilesReader(source, files)
+            flattener = Flattener.of(table) if table.row.is_nested else None
+            with closing(file_source(table, store, flattener)) as source:
+                yield FilesReader(source, files, flattener)
         case FacebookAdsConnection() | GoogleAdsConnection() as connection:
             with open_ads(table, connection, value, calls) as reader:
                 yield reader
@@ -73,6 +77,9 @@ def open_reader(
             topic = kafka.topic(table.row.stream.topic, name=f"bronze.{table.bronze}")
             with closing(KafkaReader(topic)) as reader:
                 yield reader
+        case RestConnection() as connection:
+            with rest_api(connection, table.source, value) as api:
+                yield rest_reader(table, connection, api)
 
 
 def kafka_resource(

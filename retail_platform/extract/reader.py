@@ -141,3 +141,12 @@ class OffsetReader(Protocol):
     def waiting(self, ends: Sequence[OffsetRange]) -> int:
         """Offsets beyond the ends of these ranges: what is there and not yet read."""
         ...
+
+
+@runtime_checkable
+class NestedReader(Protocol):
+    """A source of nested records, of which some members may be no columns."""
+
+    def unknown_members(self) -> Sequence[str]:
+        """Paths of members of the last read that no column takes, sorted; Bronze keeps them."""
+        ...

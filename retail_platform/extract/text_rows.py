@@ -13,7 +13,8 @@ import pyarrow as pa
 from retail_platform.extract.csv_records import read_delimited
 from retail_platform.extract.fitting import LINE_META
 from retail_platform.extract.fixed_width import read_fixed_width
-from retail_platform.extract.json_lines import member_names, read_json_lines
+from retail_platform.extract.json_lines import member_names, read_json_lines, read_nested_lines
+from retail_platform.extract.nested import Flattener
 from retail_platform.extract.records import INCOMPLETE, Record
 from retail_platform.metadata.file_formats import (
     RESERVED_COLUMNS,
@@ -53,18 +54,34 @@ def column_names(path: Path, form: TextFormat) -> list[str] | None:
 
 
 def text_batches(
-    path: Path, form: TextFormat, names: Sequence[str], rows: int
+    path: Path,
+    form: TextFormat,
+    names: Sequence[str],
+    rows: int,
+    flattener: Flattener | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The file's batches of at most ``rows`` rows, every column of ``names`` as text."""
-    records = iter(_records(path, form, names))
+    """The file's batches of at most ``rows`` rows, every column of ``names`` as text.
+
+    Args:
+        path: The file.
+        form: Its format.
+        names: Its columns.
+        rows: The largest batch.
+        flattener: What becomes of nested records; its columns are ``names`` then.
+    """
+    records = iter(_records(path, form, names, flattener))
     while part := list(islice(records, rows)):
         yield _batch(part, names)
 
 
-def _records(path: Path, form: TextFormat, names: Sequence[str]) -> Iterable[Record]:
+def _records(
+    path: Path, form: TextFormat, names: Sequence[str], flattener: Flattener | None
+) -> Iterable[Record]:
     if isinstance(form, FixedWidthFormat):
         return read_fixed_width(path, form)
     if isinstance(form, JsonLinesFormat):
+        if flattener is not None:
+            return read_nested_lines(path, form, flattener)
         return read_json_lines(path, form, names)
     return _after_header(read_delimited(path, form), form)
 

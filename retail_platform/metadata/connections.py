@@ -214,7 +214,57 @@ class KafkaConnection(Frozen):
     timezone: Zone = "UTC"
 
 
+class BearerToken(Frozen):
+    """A fixed token, sent as ``Authorization: Bearer``."""
+
+    kind: Literal["bearer"]
+    token: FromEnvironment
+
+
+class ClientCredentials(Frozen):
+    """OAuth 2.0 client credentials (RFC 6749, section 4.4): tokens that expire and are renewed.
+
+    Attributes:
+        token_url: The token endpoint.
+        client_id: Who asks.
+        client_secret: Proof of it.
+        scope: What is asked for; None: what the server gives.
+    """
+
+    kind: Literal["oauth"]
+    token_url: FromEnvironment
+    client_id: FromEnvironment
+    client_secret: FromEnvironment
+    scope: str | None = None
+
+
+class RestConnection(Frozen):
+    """A REST API that answers in JSON.
+
+    Attributes:
+        url: What the tables' paths are relative to.
+        timezone: IANA zone of naive timestamps in its answers.
+        auth: Who asks; None: nobody in particular.
+        clock: Path whose answer's Date header tells the API's present; None: the table's own.
+        attempts: Requests before a fault of the API fails the load.
+        timeout: Seconds between two bytes of an answer.
+    """
+
+    kind: Literal["rest"]
+    url: FromEnvironment
+    timezone: Zone
+    auth: Annotated[BearerToken | ClientCredentials, Field(discriminator="kind")] | None = None
+    clock: str | None = None
+    attempts: int = Field(default=4, ge=1)
+    timeout: float = Field(default=60, gt=0)
+
+
 Connection = Annotated[
-    SqlConnection | FilesConnection | FacebookAdsConnection | GoogleAdsConnection | KafkaConnection,
+    SqlConnection
+    | FilesConnection
+    | FacebookAdsConnection
+    | GoogleAdsConnection
+    | KafkaConnection
+    | RestConnection,
     Field(discriminator="kind"),
 ]

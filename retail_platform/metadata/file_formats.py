@@ -226,10 +226,13 @@ class JsonLinesFormat(LineFormat):
     """One JSON object a line; its members are the columns.
 
     Attributes:
+        nested: Whether columns are paths of members (``author.id``) and lists may be tables of
+            their own; members that no column takes are then kept in ``_extra``, as JSON.
         extension: Ending of the file names.
     """
 
     format: Literal["jsonl"]
+    nested: bool = False
     extension: Extension = "jsonl"
 
     @property

@@ -26,7 +26,9 @@ from retail_platform.metadata.file_delivery import (
     archive_from,
     completeness_from,
 )
-from retail_platform.metadata.file_formats import CSV, FileFormat
+from retail_platform.metadata.file_formats import CSV, FileFormat, JsonLinesFormat
+from retail_platform.metadata.nested import nested_families
+from retail_platform.metadata.rest import Endpoint, MemberPath
 from retail_platform.metadata.streams import Stream
 from retail_platform.metadata.upkeep import Upkeep
 from retail_platform.metadata.values import Duration, Frozen, Name
@@ -136,6 +138,14 @@ class TableRow(Frozen):
         complete: For files: how a whole delivery is told from one under way.
         archive: For files: how they are packed; None where they are not.
         stream: For streams: the topic and how its messages become rows.
+        rest: For REST: how the list is asked for.
+        child_of: Table of the same source in whose records the rows lie. Load, path, files,
+            complete, archive and rest are that table's where they are left out here.
+        elements: Path of the list whose elements are the rows, one row for each; None: each record
+            is a row. Columns are then paths in the element, ``_record.`` before a path begins at
+            the record, ``_parent.`` at what holds the list, ``_position`` is the place in the list
+            (from 0) and ``_element`` a hash of the element, for lists without ids.
+        lists: Paths in the row that tables of their own hold; found from those tables.
         maintenance: How its tables are compacted and how long their older versions are kept.
         pii: Personal Silver columns and how each is protected.
         depends_on: Order and blocking between Silver tables.
@@ -166,6 +176,10 @@ class TableRow(Frozen):
     complete: Annotated[Completeness, BeforeValidator(completeness_from)] = Completeness()
     archive: Annotated[Archive | None, BeforeValidator(archive_from)] = None
     stream: Stream | None = None
+    rest: Endpoint | None = None
+    child_of: Name | None = None
+    elements: MemberPath | None = None
+    lists: tuple[MemberPath, ...] = ()
     maintenance: Upkeep = Upkeep()
     pii: dict[Name, Annotated[Pii, BeforeValidator(pii_from)]] = Field(default_factory=dict)
     depends_on: tuple[Annotated[Dependency, BeforeValidator(_dependency)], ...] = ()
@@ -193,6 +207,18 @@ class TableRow(Frozen):
             raise ValueError("merge: scd2 needs watermark: {column: ...}, its valid_from")
         if self.silver.merge == "scd2" and self.silver.sweep:
             raise ValueError("merge: scd2 sweeps whole tables only; leave sweep out")
+        return self
+
+    @model_validator(mode="after")
+    def _apis_are_asked_in_full(self) -> "TableRow":
+        if self.rest is not None and self.load not in ("incremental", "full", "snapshot"):
+            raise ValueError(f"rest goes with load: incremental, full or snapshot, not {self.load}")
+        if self.rest is not None and self.load == "incremental" and self.rest.since is None:
+            raise ValueError("an incremental load of an API needs rest: {since: {member: ...}}")
+        if (self.elements or self.lists) and self.rest is None and not self._nested_lines:
+            raise ValueError(
+                "elements and lists go with rest, or files: {format: jsonl, nested: true}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -230,6 +256,15 @@ class TableRow(Frozen):
     def file_format(self) -> FileFormat:
         """How the table's files are written."""
         return self.files or CSV
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether its columns are paths in nested records."""
+        return self.rest is not None or self._nested_lines
+
+    @property
+    def _nested_lines(self) -> bool:
+        return isinstance(self.files, JsonLinesFormat) and self.files.nested
 
     @property
     def _swept_by_file(self) -> bool:
@@ -289,4 +324,18 @@ class Source(Frozen):
                 )
             if kind in ("google_ads", "facebook_ads") and row.load != "restated":
                 raise ValueError(f"table {row.table}: ad platforms are read with load: restated")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _children_know_their_parents(cls, value: object) -> object:
+        return nested_families(value)
+
+    @model_validator(mode="after")
+    def _rest_goes_with_rest(self) -> "Source":
+        for row in self.tables:
+            if (self.connection.kind == "rest") != (row.rest is not None):
+                raise ValueError(
+                    f"table {row.table}: rest goes with connection: {{kind: rest}}, and only there"
+                )
         return self

@@ -16,13 +16,18 @@ from retail_platform.quality.verdicts import COLUMNS, TYPES, Verdict
 
 
 def of_read(stored: pa.Schema, read: Iterable[str] | None) -> pa.Schema:
-    """The Bronze schema without the columns that a read did not bring; None: all are there."""
+    """The Bronze schema as a read brought it; None: as it is stored.
+
+    Columns that the read did not bring are left out. Members of nested records that are no columns
+    of Bronze, which keeps them all in one, stand at the end as text.
+    """
     if read is None:
         return stored
-    present = {name.lower() for name in read}
-    return pa.schema(
-        [f for f in stored if f.name.startswith("_") or f.name.lower() in present],
-    )
+    brought = {name.lower(): name for name in read}
+    known = {name.lower() for name in stored.names}
+    columns = [f for f in stored if f.name.startswith("_") or f.name.lower() in brought]
+    members = [pa.field(name, pa.string()) for low, name in brought.items() if low not in known]
+    return pa.schema([*columns, *members])
 
 
 def missing_columns(table: Table, received: pa.Schema) -> list[str]:

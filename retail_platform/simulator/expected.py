@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+import retail_platform.simulator.expected_feeds as expected_feeds
 from retail_platform.simulator.ads_model import Figures
 from retail_platform.simulator.changes import Key, Row, State
+from retail_platform.simulator.expected_feeds import FED
 from retail_platform.simulator.expected_reads import (
     ADS,
     COUNTS,
@@ -136,6 +138,9 @@ def expected_silver(
             versions=len(legible),
             quarantined=len(merged.counts) - len(legible),
         )
+    fed = [read for read in merged.reads if read.table in FED]
+    for entity, found in expected_feeds.merged(sim, fed).items():
+        result[entity] = Expected(rows=found.rows, money=found.amounts, versions=found.versions)
     for entity in sorted(merged.ads):
         live, quarantined = _live_ads(merged, entity)
         result[entity] = Expected(
@@ -213,6 +218,7 @@ class _Merged:
         ads: Entity -> local day -> rows of the latest fetch.
         credits: Entity -> distinct rows with negative spend of any fetch.
         counts: Stock counts of all loaded hours, None without a load of them.
+        reads: The loads in order.
     """
 
     sources: Sources
@@ -221,6 +227,7 @@ class _Merged:
     ads: dict[str, dict[date, list[Figures]]]
     credits: dict[str, set[Figures]]
     counts: list[Count] | None
+    reads: list[Read]
 
 
 _EMPTY: tuple[State, set[tuple[Key, str]], set[tuple[Key, str]]] = ({}, set(), set())
@@ -228,10 +235,13 @@ _EMPTY: tuple[State, set[tuple[Key, str]], set[tuple[Key, str]]] = ({}, set(), s
 
 def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
     sources = Sources(simulator=sim, restate_days=restate_days)
-    merged = _Merged(sources, {}, None, {}, {}, None)
+    ordered = _in_order(reads)
+    merged = _Merged(sources, {}, None, {}, {}, None, ordered)
     pos_hours: set[datetime] | None = None
     count_hours: set[datetime] | None = None
-    for read in _in_order(reads):
+    for read in ordered:
+        if read.table in FED:
+            continue
         if read.entity == POS:
             pos_hours = (pos_hours or set()) | {read.hour}
         elif read.entity == COUNTS:
@@ -253,7 +263,7 @@ def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
         if count_hours is None
         else [count for hour in sorted(count_hours) for count in sources.stock_counts(hour)]
     )
-    return _Merged(sources, merged.tables, pos, merged.ads, merged.credits, counts)
+    return _Merged(sources, merged.tables, pos, merged.ads, merged.credits, counts, ordered)
 
 
 def _merge_rows(merged: _Merged, read: Read) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from retail_platform.failures import PermanentFailure
 from retail_platform.simulator.ads_model import FACEBOOK, GOOGLE, Account, Figures
 from retail_platform.simulator.changes import State
+from retail_platform.simulator.expected_feeds import FED, received
 from retail_platform.simulator.shifts import COMPANY_ZONE
 from retail_platform.simulator.simulator import Simulator
 from retail_platform.simulator.stock_counts import Count
@@ -64,12 +65,14 @@ class Read:
         Raises:
             PermanentFailure: The simulator has no such table.
         """
+        if self.table in FED:
+            return FED[self.table].entity
         source, _, name = self.table.partition("__")
         entity = _BY_SOURCE.get(source, name)
         if entity not in TABLES and entity not in _BY_SOURCE.values():
             raise PermanentFailure(
                 f"reconciliation: table {self.table} is not served by the simulator; it has "
-                f"{', '.join(sorted([*TABLES, *_BY_SOURCE]))}"
+                f"{', '.join(sorted([*TABLES, *_BY_SOURCE, *FED]))}"
             )
         return entity
 
@@ -153,6 +156,8 @@ class Sources:
 
     def count(self, read: Read) -> int:
         """How many rows a read received."""
+        if read.table in FED:
+            return len(received(self.simulator, read))
         if read.entity == POS:
             return len(self.pos_rows(read.hour))
         if read.entity == COUNTS:

@@ -100,3 +100,38 @@ def pos_days() -> list[str]:
     """The days with trade in the pack, ascending, as ``YYYY-MM-DD``."""
     folder = DATA / "online_retail" / "by-day"
     return sorted(path.name.removesuffix(".csv.gz") for path in folder.glob("*.csv.gz"))
+
+
+@cache
+def utterances() -> list[dict[str, str]]:
+    """What customers ask the customer service, with intent and category."""
+    (path,) = (DATA / "support_utterances").glob("*.csv.gz")
+    return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+
+
+@cache
+def clothing_reviews() -> list[dict[str, str]]:
+    """Reviews of garments, as text by column name of the CSV header."""
+    (path,) = (DATA / "womens_clothing_reviews").glob("*.csv.gz")
+    return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+
+
+@cache
+def shopper_sessions() -> list[dict[str, str]]:
+    """Sessions of a web shop with their metrics, as text by column name of the CSV header."""
+    (path,) = (DATA / "online_shoppers").glob("*.csv.gz")
+    return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+
+
+@cache
+def survey_responses() -> list[dict[str, str]]:
+    """Answers to a survey on product interest, column name -> text."""
+    folder = DATA / "adventureworks_dw"
+    layout = json.loads((folder / "columns.json").read_text("utf-8"))["FactSurveyResponse"]
+    names = [column["name"] for column in layout["columns"]]
+    text = read_text(folder / "FactSurveyResponse.csv.gz")
+    return [
+        dict(zip(names, line.split(layout["delimiter"]), strict=True))
+        for line in text.split(layout["row_terminator"])
+        if line
+    ]

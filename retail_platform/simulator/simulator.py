@@ -2,7 +2,8 @@
 
 Here belongs the order of things: what the first start fixes, how the clock moves, where the sources
 are. The sources themselves are in :mod:`databases`, :mod:`supplier_database`, :mod:`pos`,
-:mod:`stock_counts` with :mod:`sftp_server`, and :mod:`ads_server`.
+:mod:`json_feeds`, :mod:`stock_counts` with :mod:`sftp_server`, :mod:`ads_server` and
+:mod:`api_server`.
 
 Everything under the home folder's ``simulator/`` is deterministic from (seed, now, start): the
 change log is not stored but made again when it is first needed (about three seconds), and its
@@ -18,12 +19,16 @@ from pathlib import Path
 import retail_platform.simulator.ads_facebook as ads_facebook
 import retail_platform.simulator.ads_google as ads_google
 import retail_platform.simulator.ads_server as ads_server
+import retail_platform.simulator.api_server as api_server
 import retail_platform.simulator.databases as databases
 import retail_platform.simulator.stock_counts as stock_counts
 import retail_platform.simulator.supplier_database as supplier_database
 from retail_platform.failures import PermanentFailure
 from retail_platform.simulator.ads_faults import Faults
+from retail_platform.simulator.api_book import Book
+from retail_platform.simulator.api_books import api_books
 from retail_platform.simulator.changes import ChangeLog
+from retail_platform.simulator.json_feeds import FEEDS as JSON_FEEDS
 from retail_platform.simulator.pos import PosFeed
 from retail_platform.simulator.postgres import postgres_programs
 from retail_platform.simulator.sftp_server import SftpServer, serve_sftp, sftp_is_available
@@ -173,6 +178,8 @@ class Simulator:
                 applied += self._suppliers.apply(changes, target)
             self.pos.drop(self.landing, after=self.clock, until=target)
             self.stock_counts.drop(self.folder / "sftp", self.log, after=self.clock, until=target)
+            for feed in JSON_FEEDS.values():
+                feed.drop(self.landing, after=self.clock, until=target, seed=self.seed)
             self._state = self._state.at(target)
             self._state.write(self.folder / "state.json")
         if _utc(at) > self.ends_at:
@@ -220,6 +227,15 @@ class Simulator:
             finally:
                 self._suppliers = None
 
+    def serve_apis(self) -> AbstractContextManager[str]:
+        """Serve CRM, tickets, reviews, mentions and exchange rates; it yields the base URL."""
+        return api_server.serve(lambda: self.clock, lambda: self.books)
+
+    @cached_property
+    def books(self) -> dict[str, Book]:
+        """What the REST APIs will ever say, made from the change log when it is first needed."""
+        return api_books(self.log, seed=self.seed, start=self.start, end=self.ends_at)
+
     def serve_warehouse(self) -> AbstractContextManager[SftpServer | None]:
         """Serve the warehouse operator's files over SFTP; None where there is no server for it."""
         if not sftp_is_available():
@@ -232,18 +248,24 @@ class Simulator:
         """Serve every source that this machine can; yields the variables that point to them."""
         with (
             self.serve_ads() as ads_url,
+            self.serve_apis() as apis_url,
             self.serve_suppliers() as suppliers_url,
             self.serve_warehouse() as warehouse,
         ):
-            yield self.environment(ads_url, suppliers_url, warehouse)
+            yield self.environment(ads_url, apis_url, suppliers_url, warehouse)
 
     def environment(
-        self, ads_url: str, suppliers_url: str | None, warehouse: SftpServer | None = None
+        self,
+        ads_url: str,
+        apis_url: str,
+        suppliers_url: str | None,
+        warehouse: SftpServer | None = None,
     ) -> dict[str, str]:
         """Environment variables that point the platform at these sources.
 
         Args:
             ads_url: Base URL from :meth:`serve_ads`.
+            apis_url: Base URL from :meth:`serve_apis`.
             suppliers_url: URL from :meth:`serve_suppliers`; None leaves the source out.
             warehouse: Server from :meth:`serve_warehouse`; None leaves the source out.
         """
@@ -259,6 +281,19 @@ class Simulator:
             found["WAREHOUSE_SFTP_PASSWORD"] = warehouse.password
         return {
             **found,
+            "CRM_URL": f"{apis_url}/crm",
+            "CRM_TOKEN_URL": f"{apis_url}/crm/oauth/token",
+            "CRM_CLIENT_ID": api_server.CLIENT_ID,
+            "CRM_CLIENT_SECRET": api_server.CLIENT_SECRET,
+            "SUPPORT_URL": f"{apis_url}/support",
+            "SUPPORT_TOKEN": api_server.SUPPORT_TOKEN,
+            "FEEDBACK_URL": f"{apis_url}/feedback",
+            "FEEDBACK_TOKEN": api_server.FEEDBACK_TOKEN,
+            "SOCIAL_URL": f"{apis_url}/social",
+            "SOCIAL_TOKEN": api_server.FEEDBACK_TOKEN,
+            "RATES_URL": f"{apis_url}/rates",
+            "WEB_ANALYTICS_LANDING": str(self.landing),
+            "SURVEYS_LANDING": str(self.landing),
             "SALES_DB_URL": f"sqlite:///{self._database('sales')}",
             "INVENTORY_DB_URL": f"sqlite:///{self._database('inventory')}",
             "POS_LANDING": str(self.landing),
@@ -309,6 +344,8 @@ def _first_start(folder: Path, *, now: datetime, start: datetime, seed: int) -> 
     first_day = start.astimezone(POS_ZONE).date() - timedelta(days=LANDING_DAYS)
     landing_from = datetime.combine(first_day, time(), POS_ZONE).astimezone(UTC)
     PosFeed(weeks["pos"]).drop(folder / "landing", after=landing_from, until=start)
+    for feed in JSON_FEEDS.values():
+        feed.drop(folder / "landing", after=landing_from, until=start, seed=seed)
     State(
         seed=seed,
         now=now,

@@ -57,10 +57,9 @@ def test_broken_customers_leave_inventory_ads_and_their_gold_alone(home: Path) -
     (hour,) = Simulator.plan_trading_hours(1, now=NOW)
     simulator = Simulator.open(home, now=NOW, start=hour)
     simulator.advance_to(hour + timedelta(hours=1))
-    with simulator.serve_ads() as ads_url:
-        settings = enter_demo_environment(
-            home, simulator.environment(ads_url, None), simulator.start
-        )
+    with simulator.serve_ads() as ads_url, simulator.serve_apis() as apis_url:
+        sources = simulator.environment(ads_url, apis_url, None)
+        settings = enter_demo_environment(home, sources, simulator.start)
         database = os.environ["SALES_DB_URL"].removeprefix("sqlite:///")
         rename(database, "customers", "elsewhere")
         job = build_defs(settings).resolve_job_def(ALL_HOURLY)

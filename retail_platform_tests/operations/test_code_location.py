@@ -13,7 +13,11 @@ from retail_platform.partitions import hourly_partitions, key_of
 from retail_platform.settings import Settings
 
 TABLES = {
+    "crm": {"contacts": "contacts", "contact_consents": "contact_consents"},
+    "customer_service": {"tickets": "tickets", "ticket_comments": "ticket_comments"},
+    "exchange_rates": {"daily_rates": "exchange_rates"},
     "facebook_ads": {"insights": "facebook_insights"},
+    "feedback": {"product_reviews": "product_reviews"},
     "google_ads": {"campaign_performance": "google_campaign_performance"},
     "inventory": {name: name for name in ("locations", "stock_levels")},
     "pos": {"transactions": "pos_transactions"},
@@ -29,11 +33,14 @@ TABLES = {
             "territories",
         )
     },
+    "social": {"mentions": "social_mentions"},
     "suppliers": {
         name: name
         for name in ("purchase_order_lines", "purchase_orders", "supplier_products", "suppliers")
     },
+    "surveys": {"responses": "survey_responses"},
     "warehouse": {"stock_counts": "stock_counts"},
+    "web_analytics": {"sessions": "web_sessions"},
 }
 JOBS = {
     "all_hourly",

@@ -158,6 +158,6 @@ def test_without_postgresql_the_source_is_left_out(
     monkeypatch.setattr(simulator_module, "postgres_programs", lambda: None)
     with simulator.serve_suppliers() as url:
         assert url is None
-        environment = simulator.environment("http://127.0.0.1:1", url)
+        environment = simulator.environment("http://127.0.0.1:1", "http://127.0.0.1:1", url)
     assert "suppliers" in environment["RETAIL_WITHOUT_SOURCES"].split(",")
     assert "SUPPLIERS_DB_URL" not in environment
