@@ -1,7 +1,7 @@
 """The code location: one ``Definitions`` per area, merged. No logic of its own."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -83,7 +83,11 @@ def build_defs(
     return dg.Definitions.merge(
         *tables,
         gold,
-        build_report_defs(folder=settings.home / "reports", partitions_def=partitions),
+        build_report_defs(
+            folder=settings.home / "reports",
+            partitions_def=partitions,
+            checks=[key for defs in (*tables, gold) for key in _checks(defs)],
+        ),
         build_reconciliation_defs(settings=settings),
         build_blocked_defs(),
         build_job_defs(
@@ -110,6 +114,12 @@ def build_defs(
         ),
         dg.Definitions(resources=resources, executor=platform_executor),
     )
+
+
+def _checks(definitions: dg.Definitions) -> Iterator[dg.AssetCheckKey]:
+    for asset in definitions.assets or ():
+        if isinstance(asset, dg.AssetsDefinition):
+            yield from asset.check_keys
 
 
 @dg.definitions

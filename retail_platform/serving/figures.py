@@ -62,6 +62,7 @@ def _sales(gold_root: str, hour: datetime) -> Section:
             for row in ordered.to_pylist()
         ],
         bar=3,
+        bar_scale=2,
     )
 
 

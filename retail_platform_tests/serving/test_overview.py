@@ -1,5 +1,6 @@
 """The overview page: its numbers, its safety against texts from sources, and a real browser."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retail_platform.serving.overview import Section, overview_html
-from retail_platform_tests.services import chromium, require_service
+from retail_platform_tests.serving.browser import PHONE, headless, shown
 
 HOUR = datetime(2026, 11, 20, 17, tzinfo=UTC)
 PAGE = overview_html(
@@ -39,27 +40,30 @@ def test_texts_are_escaped_and_numbers_are_written_out() -> None:
 @pytest.mark.browser
 def test_a_browser_shows_it_without_errors_and_without_a_network(tmp_path: Path) -> None:
     """Headless Chromium: no console error, no request but the file's own, readable on a phone."""
-    executable = chromium()
-    require_service("chromium", found=executable is not None)
-    from playwright.sync_api import sync_playwright
-
     (tmp_path / "overview.html").write_text(PAGE, encoding="utf-8")
-    errors: list[str] = []
-    requests: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable,
-            args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(f"file://{tmp_path}/overview.html")
-        heading = page.inner_text("h1")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        browser.close()
+    with headless() as browser:
+        found = shown(browser, f"file://{tmp_path}/overview.html")
+        heading = found.page.inner_text("h1")
+        width = found.page.evaluate("document.documentElement.scrollWidth")
     assert heading == "RetailCorp overview"
-    assert errors == []
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    assert width <= 390
+    assert found.errors == []
+    assert found.outside() == []
+    assert width <= PHONE
+
+
+def test_bars_of_each_currency_have_a_scale_of_their_own() -> None:
+    """The greatest of each currency is as long as the others' greatest."""
+    section = Section(
+        title="Sales",
+        note="",
+        columns=["currency", "net sales"],
+        rows=[["USD", Decimal(1000)], ["USD", Decimal(500)], ["GBP", Decimal(8)]],
+        bar=1,
+        bar_scale=0,
+    )
+    page = overview_html(hour=HOUR, made_at=HOUR, sections=[section])
+    assert [float(width) for width in re.findall(r'style="width:([0-9.]+)%"></div>', page)] == [
+        100.0,
+        50.0,
+        100.0,
+    ]
