@@ -5,10 +5,11 @@ Expressions and the key only; which columns are personal is metadata, and clear 
 """
 
 from functools import cache
+from http import HTTPStatus
 from importlib import import_module
 from urllib.parse import urlsplit
 
-from retail_platform.failures import PermanentFailure
+from retail_platform.failures import PermanentFailure, TransientFailure
 
 KEY_VAULT = "keyvault"
 
@@ -42,7 +43,9 @@ def masking_key(setting: str | None) -> str | None:
             or None.
 
     Raises:
-        PermanentFailure: the setting names no secret, or the Key Vault client is not installed.
+        PermanentFailure: the setting names no secret, the Key Vault client is not installed, or
+            the vault has no such secret for this identity.
+        TransientFailure: the vault cannot be reached.
     """
     if setting is None or not setting.startswith(f"{KEY_VAULT}://"):
         return setting
@@ -61,18 +64,47 @@ def _secret(url: str) -> str:
     try:
         identity = import_module("azure.identity")
         secrets = import_module("azure.keyvault.secrets")
+        errors = import_module("azure.core.exceptions")
     except ImportError as error:
         raise PermanentFailure(
-            f"RETAIL_PII_KEY names a secret of Azure Key Vault ({url}), and the package "
-            f"{_package(error.name)} is not installed: install it beside the platform (uv pip "
-            f"install {_package(error.name)}), or put the key itself into RETAIL_PII_KEY."
+            f"RETAIL_PII_KEY names a secret of Azure Key Vault ({url}), and its client is not "
+            f"installed ({error.name}): install the platform with its extra keyvault (uv sync "
+            "--extra keyvault), or put the key itself into RETAIL_PII_KEY."
         ) from error
     host = parts.netloc if "." in parts.netloc else f"{parts.netloc}.vault.azure.net"
-    client = secrets.SecretClient(
-        vault_url=f"https://{host}", credential=identity.DefaultAzureCredential()
-    )
-    return client.get_secret(name).value
+    asked = f"RETAIL_PII_KEY: secret {name} of the Key Vault {host}"
+    with (
+        identity.DefaultAzureCredential() as credential,
+        secrets.SecretClient(vault_url=f"https://{host}", credential=credential) as client,
+    ):
+        try:
+            value = client.get_secret(name).value
+        except errors.ResourceNotFoundError as error:
+            raise PermanentFailure(
+                f"{asked} does not exist: create it there, or correct RETAIL_PII_KEY."
+            ) from error
+        except errors.ClientAuthenticationError as error:
+            raise PermanentFailure(
+                f"{asked} cannot be read, nobody is signed in ({_first_line(error)}): sign in "
+                "(az login), or give the process an identity (AZURE_CLIENT_ID and so on)."
+            ) from error
+        except errors.ServiceRequestError as error:
+            raise TransientFailure(
+                f"{asked} cannot be reached ({_first_line(error)}); it is tried again."
+            ) from error
+        except errors.HttpResponseError as error:
+            if error.status_code != HTTPStatus.FORBIDDEN:
+                raise TransientFailure(
+                    f"{asked} cannot be read now ({_first_line(error)}); it is tried again."
+                ) from error
+            raise PermanentFailure(
+                f"{asked} may not be read by this identity: give it the role Key Vault Secrets "
+                "User on the vault."
+            ) from error
+    if not value:
+        raise PermanentFailure(f"{asked} is empty: set it to the key that masks personal values.")
+    return value
 
 
-def _package(module: str | None) -> str:
-    return "azure-identity" if module == "azure.identity" else "azure-keyvault-secrets"
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

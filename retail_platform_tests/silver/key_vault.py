@@ -1,0 +1,135 @@
+"""A stand-in for Azure Key Vault: the one call of its REST API that reads a secret, over HTTPS.
+
+After https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret: without a token it answers
+401 and says whom to ask for one; with a token it gives the secret or an error in the vault's form.
+"""
+
+import datetime as dt
+import ipaddress
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+TOKEN = "a token of nobody"
+ERRORS = {404: "SecretNotFound", 403: "Forbidden", 429: "Throttled"}
+
+
+@dataclass
+class KeyVault:
+    """A running vault.
+
+    Attributes:
+        address: ``127.0.0.1:<port>``, as ``keyvault://<address>/<secret>`` takes it.
+        certificate: Its own certificate, which clients have to trust.
+        secrets: Value by name.
+        refusal: Status that it answers with in place of a secret; None gives what is there.
+        asked: Paths of the authorised requests, in order.
+    """
+
+    address: str
+    certificate: Path
+    secrets: Mapping[str, str]
+    refusal: int | None = None
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def key_vault(folder: Path, secrets: Mapping[str, str]) -> Iterator[KeyVault]:
+    """Runs a vault in a thread.
+
+    Args:
+        folder: Where its certificate and key are written.
+        secrets: Value by name.
+    """
+    certificate, key = _self_signed(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    vault = KeyVault(f"127.0.0.1:{server.server_port}", certificate, secrets)
+    _Handler.vaults[server.server_port] = vault
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield vault
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        del _Handler.vaults[server.server_port]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    vaults: dict[int, KeyVault] = {}  # noqa: RUF012 - servers make their handlers themselves
+
+    def do_GET(self) -> None:
+        vault = self.vaults[int(str(self.headers["Host"]).rpartition(":")[2])]
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            # Clients take the challenge only from a host below the resource that it names.
+            _, _, resource = vault.address.partition(".")
+            self.send_response(401)
+            self.send_header(
+                "WWW-Authenticate",
+                'Bearer authorization="https://login.microsoftonline.com/a-tenant", '
+                f'resource="https://{resource}"',
+            )
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        path = self.path.partition("?")[0]
+        vault.asked.append(path)
+        name = path.removeprefix("/secrets/").strip("/")
+        status = vault.refusal or (200 if name in vault.secrets else 404)
+        identifier = f"https://{vault.address}/secrets/{name}/1"
+        body: dict[str, object] = {"error": {"code": ERRORS.get(status), "message": "refused"}}
+        if status == 200:
+            body = {"value": vault.secrets[name], "id": identifier, "attributes": {}}
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _self_signed(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "vault.pem", folder / "vault.key"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
