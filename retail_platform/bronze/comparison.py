@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
+from retail_platform.extract.fitting import fitted
 from retail_platform.extract.reader import WatermarkReader
 from retail_platform.extract.window import HOUR
 from retail_platform.failures import PermanentFailure
@@ -136,12 +137,23 @@ def _placed(rows: DataFrame, received: pa.Schema, table: Table) -> DataFrame:
 
 
 def _frame(lakehouse: Lakehouse, keys: pa.Table, received: pa.Schema, table: Table) -> DataFrame:
+    keys = _in_stored_types(keys, received)
     if keys.num_rows:
         frame = lakehouse.spark.createDataFrame(keys)
     else:
         columns = ", ".join(f"`{field.name}` {sql_type(field.type)}" for field in keys.schema)
         frame = lakehouse.spark.createDataFrame([], columns)
     return _placed(frame, pa.unify_schemas([keys.schema, received]), table)
+
+
+def _in_stored_types(keys: pa.Table, stored: pa.Schema) -> pa.Table:
+    """The keys in Bronze's types, whatever the source has made of them since."""
+    for place, field in enumerate(keys.schema):
+        if field.name in stored.names and field.type != stored.field(field.name).type:
+            kind = stored.field(field.name).type
+            chunks = [fitted(chunk, kind) for chunk in keys.column(place).chunks]
+            keys = keys.set_column(place, field.name, pa.chunked_array(chunks, kind))
+    return keys
 
 
 def _by_hour(rows: DataFrame, first: datetime, end: datetime) -> DataFrame:

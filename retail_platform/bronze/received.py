@@ -43,21 +43,27 @@ def in_stored_case(
 
 
 def in_stored_types(received: pa.RecordBatchReader, stored: pa.Schema) -> pa.RecordBatchReader:
-    """A file's rows in the stored types: a value that does not fit is refused with its row."""
-    if "_parse_error" not in received.schema.names:
+    """The rows in the stored types: a value that does not fit is refused with its row.
+
+    A file's types may differ from delivery to delivery, a database's after somebody changed the
+    table. A refused row says which value is at fault in ``_parse_error`` and keeps all of them in
+    ``_raw``; a table of a database gets these two columns with its first change of type.
+    """
+    of_files = "_parse_error" in received.schema.names
+    fields = [
+        field.with_type(stored.field(field.name).type if field.name in stored.names else field.type)
+        for field in received.schema
+    ]
+    changed = [
+        now for now, came in zip(fields, received.schema, strict=True) if now.type != came.type
+    ]
+    if not changed:
         return received
-    schema = pa.schema(
-        [
-            field.with_type(
-                stored.field(field.name).type if field.name in stored.names else field.type
-            )
-            for field in received.schema
-        ]
-    )
-    if schema.equals(received.schema):
-        return received
+    if not of_files and not all(pa.types.is_string(field.type) for field in changed):
+        fields += [pa.field("_parse_error", pa.string()), pa.field("_raw", pa.string())]
+    schema = pa.schema(fields)
     return pa.RecordBatchReader.from_batches(
-        schema, (fit_batch(batch, schema) for batch in received)
+        schema, (fit_batch(batch, schema, read_texts=not of_files) for batch in received)
     )
 
 

@@ -6,6 +6,7 @@ Pure arithmetic over what source and ledger tell. Reading and acting on it belon
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 from retail_platform.extract.window import HOUR
 
 _SECONDS = "%Y-%m-%d %H:%M:%S"
+_LARGEST_SHIFT = timedelta(hours=4)
+"""More than the clocks of any zone are ever moved."""
 _OFFSET = r"(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 
 
@@ -72,6 +75,8 @@ def greatest_watermark(column: pa.Array, zone: str, until: datetime) -> datetime
         zone: IANA zone of naive values; a doubled hour is read as its first pass.
         until: Aware UTC; later ones belong to no hour.
     """
+    if pa.types.is_timestamp(column.type):
+        return _greatest_moment(column, zone, until)
     text = pc.replace_substring(column.cast(pa.string()), "T", " ")
     moments = pc.strptime(
         pc.utf8_slice_codeunits(text, 0, 19), format=_SECONDS, unit="s", error_is_null=True
@@ -88,6 +93,24 @@ def greatest_watermark(column: pa.Array, zone: str, until: datetime) -> datetime
     utc = pc.if_else(pc.ends_with(text, "Z"), moments.cast(pa.int64()), exact)
     seconds = pc.coalesce(utc, local.cast(pa.int64()))
     latest = pc.max(pc.filter(seconds, pc.less_equal(seconds, int(until.timestamp())))).as_py()
+    return None if latest is None else datetime.fromtimestamp(latest, until.tzinfo)
+
+
+def _greatest_moment(column: pa.Array, zone: str, until: datetime) -> datetime | None:
+    """The same of timestamps: nothing has to be read, and only the greatest are converted."""
+    naive = column.type.tz is None
+    bound = until.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if naive else until
+    last = pa.scalar(bound + _LARGEST_SHIFT if naive else bound, column.type)
+    column = pc.filter(column, pc.less_equal(column, last))
+    greatest = pc.max(column)
+    if not greatest.is_valid:
+        return None
+    if naive:
+        near = min(greatest.as_py(), bound) - _LARGEST_SHIFT
+        column = pc.filter(column, pc.greater_equal(column, pa.scalar(near, column.type)))
+        column = pc.assume_timezone(column, zone, ambiguous="earliest", nonexistent="latest")
+    seconds = pc.floor(pc.divide(column.cast(pa.int64()).cast(pa.float64()), 1e6))
+    latest = pc.max(pc.filter(seconds, pc.less_equal(seconds, until.timestamp()))).as_py()
     return None if latest is None else datetime.fromtimestamp(latest, until.tzinfo)
 
 

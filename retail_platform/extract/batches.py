@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from retail_platform.extract.sql_types import in_calendar
 from retail_platform.failures import PermanentFailure, PlatformFailure
 
 
@@ -22,7 +23,8 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, *, place: str) -> pa.Re
     arrays = []
     for field, array in zip(schema, batch.columns, strict=True):
         try:
-            arrays.append(array if array.type == field.type else array.cast(field.type))
+            calendar = in_calendar(array)
+            arrays.append(calendar if array.type == field.type else calendar.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise PermanentFailure(
                 f"{place}, column {field.name}: a value of type {array.type} does not fit the "

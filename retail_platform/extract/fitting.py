@@ -38,15 +38,22 @@ def landed_type(received: pa.DataType) -> pa.DataType:
     return pa.date32() if is_.is_date(received) else pa.string()
 
 
-def fitted(array: pa.Array, target: pa.DataType) -> pa.Array:
-    """The array as ``target``; NULL where a value would be rounded, cut or would mean another."""
+def fitted(array: pa.Array, target: pa.DataType, *, read_texts: bool = False) -> pa.Array:
+    """The array as ``target``; NULL where a value would be rounded, cut or would mean another.
+
+    Args:
+        array: Values as received.
+        target: The type to give them.
+        read_texts: Whether a text is read as the value that is written exactly so.
+    """
     if array.type == target:
         return array
     if pa.types.is_dictionary(array.type):
-        return fitted(array.dictionary_decode(), target)
+        return fitted(array.dictionary_decode(), target, read_texts=read_texts)
     if pa.types.is_string(target):
         return _as_text(array)
-    if _differ_in_zone(array.type, target) or not _castable(array.type):
+    castable = _castable(array.type) or (read_texts and pa.types.is_string(array.type))
+    if _differ_in_zone(array.type, target) or not castable:
         return pa.nulls(len(array), target)
     if pa.types.is_timestamp(array.type) and pa.types.is_timestamp(target):
         return array.cast(target, safe=False)  # Below a microsecond nothing is kept.
@@ -59,8 +66,10 @@ def fitted(array: pa.Array, target: pa.DataType) -> pa.Array:
     return pa.array([_one(value, array.type, target) for value in array], target)
 
 
-def fit_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A file's batch with the types of ``schema``, columns that it lacks as NULL.
+def fit_batch(
+    batch: pa.RecordBatch, schema: pa.Schema, *, read_texts: bool = False
+) -> pa.RecordBatch:
+    """A batch with the types of ``schema``, columns that it lacks as NULL.
 
     A value that does not fit becomes NULL; its row says so in ``_parse_error`` and keeps all of its
     values, as JSON, in ``_raw``.
@@ -72,7 +81,7 @@ def fit_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             columns[field.name] = pa.nulls(batch.num_rows, field.type)
             continue
         received = batch.column(field.name)
-        columns[field.name] = fitted(received, field.type)
+        columns[field.name] = fitted(received, field.type, read_texts=read_texts)
         lost = pc.and_(pc.is_valid(received), pc.is_null(columns[field.name]))
         for row in pc.indices_nonzero(lost).to_pylist() if pc.any(lost).as_py() else ():
             value = str(received[row].as_py())[:60]
@@ -86,11 +95,15 @@ def fit_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _explained(batch: pa.RecordBatch, misfits: dict[int, list[str]]) -> dict[str, pa.Array]:
     if not misfits:
         return {}
-    errors = batch.column("_parse_error").to_pylist()
-    raw = batch.column("_raw").to_pylist()
-    values = batch.drop_columns([*LINE_META.names])
+    present = [name for name in LINE_META.names if name in batch.schema.names]
+
+    def kept(name: str) -> list[str | None]:
+        return batch.column(name).to_pylist() if name in present else [None] * batch.num_rows
+
+    errors, raw = kept("_parse_error"), kept("_raw")
+    values = batch.drop_columns(present)
     for row, found in misfits.items():
-        errors[row] = "; ".join([*([errors[row]] if errors[row] else []), *found])
+        errors[row] = "; ".join([*filter(None, [errors[row]]), *found])
         raw[row] = raw[row] or _json(values.slice(row, 1).to_pylist()[0])
     return {"_parse_error": pa.array(errors, pa.string()), "_raw": pa.array(raw, pa.string())}
 

@@ -25,10 +25,11 @@ import sqlalchemy as sa
 from retail_platform.control.redaction import redact
 from retail_platform.extract.batches import cast_batch
 from retail_platform.extract.sql_query import Queries
+from retail_platform.extract.sql_types import arrival_type
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 
-_BATCH_ROWS = 20_000
+_BATCH_ROWS = 32_768
 _CONNECT_SECONDS = 5.0
 _HOURS_A_QUERY = 100
 """SQLite takes up to 500 parts of a union."""
@@ -215,7 +216,7 @@ class SqlSource:
         *,
         table: str,
         columns: Sequence[str],
-        casts: Mapping[str, pa.DataType],
+        casts: Mapping[str, pa.DataType] | None = None,
         watermark: str | None,
         window: Window,
         clock: datetime | None = None,
@@ -225,8 +226,9 @@ class SqlSource:
         Args:
             table: ``name`` or ``schema.name``.
             columns: Source columns to read, in this order.
-            casts: Arrow type by column; a column without one is a string, as received. SQLite
-                writes a REAL with 15 digits: name float64 where each bit counts.
+            casts: Arrow type by column; a column without one is a string, as received. None: the
+                types of `sql_types`, which are exact. SQLite writes a REAL with 15 digits: name
+                float64 where each bit counts.
             watermark: Column that the window is about; None reads the whole table.
             window: Half-open range of the watermark. ``latest`` adds rows whose watermark is NULL,
                 no timestamp, or beyond the source's clock.
@@ -241,6 +243,9 @@ class SqlSource:
             PermanentFailure: Table or column does not exist, or a value does not fit its type.
         """
         types = self._checked(table, columns, watermark)
+        if casts is None:
+            dialect = self._queries.dialect
+            casts = {name: arrival_type(dialect, types[name]) for name in columns}
         schema = pa.schema([(name, casts.get(name, pa.string())) for name in columns])
         if watermark and window.latest and clock is None:
             clock = self.clock()

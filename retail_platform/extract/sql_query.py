@@ -23,8 +23,16 @@ _DIALECTS: dict[str, sa.Dialect] = {
     "mssql": mssql.dialect(),
 }
 
-# Types whose text form depends on the session or loses padding: Arrow turns them into text instead.
-_BARE_AS_STRING = ("char", "text", "uuid", "uniqueidentifier", "json", "date", "time")
+# Types that arrive as text by themselves, or whose text depends on the session, so that Arrow
+# writes it. Any other is written by the server.
+_BARE_AS_STRING = frozenset(
+    {
+        *("character varying", "character", "text", "uuid", "json", "jsonb"),
+        *("varchar", "nvarchar", "char", "nchar", "ntext", "uniqueidentifier"),
+        *("date", "timestamp without time zone", "timestamp with time zone"),
+        *("datetime", "smalldatetime"),
+    }
+)
 
 
 class Queries:
@@ -243,9 +251,7 @@ class Queries:
             bare = pa.types.is_floating(arrow) and _is_real(declared)
             return column if bare else _as_text(column)
         # connectorx gives every numeric as decimal(38, 10): text is what keeps its digits.
-        wants_text = pa.types.is_string(arrow) and not any(
-            part in declared.lower() for part in _BARE_AS_STRING
-        )
+        wants_text = pa.types.is_string(arrow) and declared.lower() not in _BARE_AS_STRING
         return self._server_text(column) if wants_text or pa.types.is_decimal(arrow) else column
 
     def _server_text(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -26,7 +26,6 @@ class SqlReader:
         return self.source.read(
             table=table.row.name_in_source,
             columns=list(self.source.columns(table.row.name_in_source)),
-            casts={},
             watermark=_asked_watermark(table),
             window=window,
         )
@@ -59,7 +58,6 @@ class SqlReader:
         return self.source.read(
             table=table.row.name_in_source,
             columns=list(dict.fromkeys([*names, *([watermark] if watermark else [])])),
-            casts={},
             watermark=watermark,
             window=Window(
                 hour=start, start=start, end=max(clock, start + HOUR), initial=False, latest=True

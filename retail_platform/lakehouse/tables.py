@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Field as DeltaField
 from pyspark.errors import PySparkException
@@ -41,6 +41,14 @@ IN_MEMORY_BYTES = 16 * 2**20
 message to the engine ends at 128 MB."""
 DIRECT_ROWS = 100_000
 """What the source of a merge may hold to go past the engine: it is held in memory."""
+
+ROW_GROUP_ROWS = 131_072
+_STREAMED = WriterProperties(
+    # What is not yet a row group is in memory, whatever the number of rows.
+    max_row_group_size=ROW_GROUP_ROWS,
+    # No two are alike: a dictionary would be built for nothing.
+    column_properties={"_row_hash": ColumnProperties(dictionary_enabled=False)},
+)
 
 MERGE_ATTEMPTS = 5
 LOST_RACE = ("Failed to commit transaction", "DELTA_CONCURRENT")
@@ -233,7 +241,9 @@ class Lakehouse:
         """Appends a stream of batches in one commit; nothing is visible before its end."""
         with self.alone(layer, name):
             before = self.version(layer, name)
-            write_deltalake(self.location(layer, name), batches, mode="append")
+            write_deltalake(
+                self.location(layer, name), batches, mode="append", writer_properties=_STREAMED
+            )
             return self._commit(layer, name, before)
 
     def merge(
