@@ -47,8 +47,8 @@ class Azurite:
         return {
             "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
             "AZURE_STORAGE_ACCOUNT_KEY": self.key,
-            "AZURE_STORAGE_ENDPOINT": self.endpoint,
-            "AZURE_STORAGE_ALLOW_HTTP": "true",
+            "AZURE_STORAGE_USE_EMULATOR": "true",
+            "AZURITE_BLOB_STORAGE_URL": self.endpoint.removesuffix(f"/{ACCOUNT}"),
         }
 
 
