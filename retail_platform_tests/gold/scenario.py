@@ -81,6 +81,42 @@ def supplier(number: int, rating: int, modified: datetime) -> Row:
     }
 
 
+def purchase(number: int, supplier_id: int, status: str, modified: datetime) -> Row:
+    """An order of 1 February with a supplier."""
+    return {
+        "purchase_order_id": number,
+        "supplier_id": supplier_id,
+        "status": status,
+        "ordered_at": utc("2026-02-01T12:00:00"),
+        "modified_at": modified,
+    }
+
+
+def purchase_line(number: int, position: int, modified: datetime, **changes: Any) -> Row:
+    """Twenty pieces of product 10, not received yet."""
+    return {
+        "purchase_order_id": number,
+        "line_number": position,
+        "product_id": 10,
+        "due_date": date(2026, 2, 10),
+        "ordered_quantity": 20,
+        "unit_price": Decimal("4.0000"),
+        "line_total": Decimal("80.0000"),
+        "received_quantity": Decimal("0.00"),
+        "rejected_quantity": Decimal("0.00"),
+        "modified_at": modified,
+    } | changes
+
+
+def received(day: int, pieces: str, refused: str) -> Row:
+    """What a receipt of a February day changes about a line."""
+    return {
+        "received_at": utc(f"2026-02-{day:02d}T12:00:00"),
+        "received_quantity": Decimal(pieces),
+        "rejected_quantity": Decimal(refused),
+    }
+
+
 def till(
     file_hour: int,
     position: int,
@@ -192,6 +228,14 @@ BATCHES: list[Batch] = [
             line(102, 1, 10, 1, "10:30:00"),
         ],
         "suppliers": [supplier(5, 1, LONG_AGO)],
+        "purchase_orders": [purchase(900, 5, "approved", LONG_AGO)],
+        "purchase_order_lines": [
+            purchase_line(900, 1, LONG_AGO, **received(9, "20.00", "0.00")),
+            purchase_line(900, 2, LONG_AGO, **received(11, "18.00", "2.00")),
+            purchase_line(900, 3, LONG_AGO),
+            purchase_line(900, 4, LONG_AGO),
+            purchase_line(901, 1, LONG_AGO),
+        ],
         "pos_transactions": [
             till(10, 1, 6),
             till(10, 2, -1, invoice_no="C510"),
@@ -239,6 +283,10 @@ BATCHES: list[Batch] = [
     {
         "customers": [customer(9, 1, at("13:00:00"))],
         "suppliers": [supplier(5, 3, at("13:00:00")), supplier(6, 2, at("13:00:00"))],
+        "purchase_orders": [purchase(901, 6, "rejected", at("13:00:00"))],
+        "purchase_order_lines": [
+            purchase_line(900, 3, at("13:00:00"), **received(13, "20.00", "0.00"))
+        ],
         "orders": [order(107, "08:00:00", "13:20:00", currency_code="EUR")],
         "order_lines": [
             line(100, 2, 20, 1, "13:10:00", _deleted=True),

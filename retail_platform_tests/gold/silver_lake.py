@@ -34,6 +34,7 @@ _TYPES = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"),
     "money": pa.decimal128(19, 4),
+    "pieces": pa.decimal128(8, 2),
     "rate": pa.decimal128(9, 4),
 }
 _META = (
@@ -65,6 +66,15 @@ _ENTITIES = {
     "suppliers": (
         "supplier_id bigint, account_number string, name string, credit_rating int, "
         f"is_preferred boolean, is_active boolean, modified_at timestamp, {_SCD2}"
+    ),
+    "purchase_orders": (
+        "purchase_order_id bigint, supplier_id bigint, status string, ordered_at timestamp, "
+        "modified_at timestamp"
+    ),
+    "purchase_order_lines": (
+        "purchase_order_id bigint, line_number int, product_id bigint, due_date date, "
+        "ordered_quantity int, unit_price money, line_total money, received_quantity pieces, "
+        "rejected_quantity pieces, received_at timestamp, modified_at timestamp"
     ),
     "stores": (
         "store_id bigint, name string, sales_person_id bigint, territory_id int, "

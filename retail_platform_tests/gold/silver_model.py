@@ -19,6 +19,8 @@ KEYS = {
     "territories": ("territory_id",),
     "stores": ("store_id",),
     "suppliers": ("supplier_id",),
+    "purchase_orders": ("purchase_order_id",),
+    "purchase_order_lines": ("purchase_order_id", "line_number"),
     "orders": ("order_id",),
     "order_lines": ("order_id", "line_number"),
     "stock_levels": ("product_id", "location_id"),

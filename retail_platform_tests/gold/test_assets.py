@@ -24,7 +24,7 @@ from retail_platform_tests.gold.silver_lake import DBT_PROJECT, SILVER_ENTITIES,
 from retail_platform_tests.gold.silver_model import SilverModel
 
 PARTITIONS = dg.HourlyPartitionsDefinition("2026-03-01-00:00", fmt="%Y-%m-%d-%H:%M")
-TABLES = 18
+TABLES = 20
 KEYS = ["2026-03-01-10:00", "2026-03-01-11:00"]
 
 
@@ -69,6 +69,7 @@ def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
         "gold/dim_store",
         "gold/dim_supplier",
         "gold/fct_marketing_spend",
+        "gold/fct_purchase_line",
         "gold/fct_sales",
         "gold/fct_stock_level",
         "gold/fct_stock_movement",
@@ -78,6 +79,7 @@ def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
         "gold/mart_sales_kpi",
         "gold/mart_sales_vs_spend",
         "gold/mart_stock_turnover",
+        "gold/mart_supplier_performance",
         "gold/snap_campaign",
     ]
     for key, spec in built.items():

@@ -24,11 +24,13 @@ MODELS = (
     "fct_marketing_spend",
     "fct_stock_level",
     "fct_stock_movement",
+    "fct_purchase_line",
     "mart_sales_by_region_category",
     "mart_sales_vs_spend",
     "mart_stock_turnover",
     "mart_sales_kpi",
     "mart_replenishment",
+    "mart_supplier_performance",
     "mart_customer_segment",
 )
 

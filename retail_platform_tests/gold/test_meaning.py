@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -147,6 +148,77 @@ def test_turnover_is_units_over_average_stock(lake: SilverLake) -> None:
     assert row["turnover"] == round(9 / 46, 6)
     assert row["days_of_cover"] == round(46 * 30 / 9, 6)
     assert row["hours_known"] == 5
+
+
+def test_returns_are_linked_to_the_last_sale_of_the_article_to_the_customer(
+    lake: SilverLake,
+) -> None:
+    """Whichever of the two is learnt first; without such a sale the return stands alone."""
+    sales = {(row["invoice_no"], row["line_number"]): row for row in lake.gold("fct_sales")}
+    keys = {row["sales_key"]: row["invoice_no"] for row in sales.values()}
+    assert keys[sales["C510", 2]["returned_sales_key"]] == "510"
+    assert keys[sales["C512", 2]["returned_sales_key"]] == "510"
+    assert sales["C513", 3]["returned_sales_key"] is None
+
+
+def test_an_unknown_currency_has_buckets_of_its_own_and_moves_with_its_order(
+    lake: SilverLake,
+) -> None:
+    """Order 107, in euros, was moved from the last hour of February to a morning of March."""
+    hours = {
+        (row["grain"], row["period_start"]): row["net_amount"]
+        for row in lake.gold("mart_sales_kpi")
+        if row["currency"] == "EUR"
+    }
+    assert hours == {
+        ("hour", at("08:00:00")): Decimal("10.5005"),
+        ("day", at("00:00:00")): Decimal("10.5005"),
+    }
+    euros = [row for row in lake.gold("mart_sales_vs_spend") if row["currency"] == "EUR"]
+    assert {row["spend_total"] for row in euros} == {Decimal("0.0000")}
+
+
+def test_suppliers_are_measured_by_what_was_received(lake: SilverLake) -> None:
+    """Lines received after 8, 10 and 12 days, two of 60 pieces missing and two refused."""
+    rows = {row["supplier_id"]: row for row in lake.gold("mart_supplier_performance")}
+    assert rows[5]["lead_time_days"] == 10.0
+    assert rows[5]["lead_time_spread_days"] == 2.0
+    assert rows[5]["fill_rate"] == round(56 / 60, 6)
+    assert rows[5]["reject_rate"] == round(2 / 58, 6)
+    assert rows[5]["on_time_rate"] == round(1 / 3, 6)
+    assert (rows[5]["open_line_count"], rows[6]["open_line_count"]) == (1, 0)
+    (bikes,) = (row for row in lake.gold("mart_replenishment") if row["product_id"] == 10)
+    assert (bikes["lead_time_days"], bikes["lead_time_spread"]) == (10.0, 2.0)
+    assert bikes["on_order"] == 20
+
+
+def test_movements_of_stock_add_up_to_its_level(lake: SilverLake) -> None:
+    """Opening level and every change: their sum is the level of the last hour."""
+    totals: dict[int, int] = defaultdict(int)
+    for row in lake.gold("fct_stock_movement"):
+        totals[row["product_id"]] += row["quantity_change"]
+    last = {
+        row["product_id"]: row["quantity"]
+        for row in lake.gold("fct_stock_level")
+        if row["stock_hour"] == HOURS[-1]
+    }
+    assert dict(totals) == last
+
+
+def test_local_hours_follow_the_clocks_of_their_zone(lake: SilverLake) -> None:
+    """London, 2026: 29 March has no hour from 1 to 2, 25 October has it twice."""
+    hours: dict[tuple[Any, int], list[Row]] = defaultdict(list)
+    for row in lake.gold("dim_hour"):
+        if row["time_zone"] == "Europe/London":
+            hours[row["local_date"], row["local_hour"]].append(row)
+    assert (date(2026, 3, 29), 0) in hours
+    assert (date(2026, 3, 29), 1) not in hours
+    twice = sorted(hours[date(2026, 10, 25), 1], key=lambda row: row["hour_start"])
+    assert [row["utc_offset_minutes"] for row in twice] == [60, 0]
+    assert [row["is_repeated"] for row in twice] == [False, True]
+    for row in (row for rows in hours.values() for row in rows):
+        local = row["hour_start"].astimezone(ZoneInfo("Europe/London"))
+        assert (local.date(), local.hour) == (row["local_date"], row["local_hour"])
 
 
 def test_the_snapshot_keeps_what_was_believed(lake: SilverLake) -> None:

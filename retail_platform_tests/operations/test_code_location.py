@@ -62,6 +62,7 @@ GOLD = {
     "dim_store",
     "dim_supplier",
     "fct_marketing_spend",
+    "fct_purchase_line",
     "fct_sales",
     "fct_stock_level",
     "fct_stock_movement",
@@ -71,6 +72,7 @@ GOLD = {
     "mart_sales_kpi",
     "mart_sales_vs_spend",
     "mart_stock_turnover",
+    "mart_supplier_performance",
     "snap_campaign",
 }
 

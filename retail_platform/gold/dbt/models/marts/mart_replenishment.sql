@@ -50,12 +50,33 @@ demand as (
   group by product_key
 ),
 
-lead_time as (
+purchases as (
   select
     product_key,
-    cast({{ lead_days }} as double) as days,
-    cast({{ var('lead_time_spread_days') }} as double) as spread
+    sum(case when is_open then cast(ordered_quantity as bigint) else cast(0 as bigint) end) as on_order,
+    count(lead_time_minutes) as deliveries,
+    cast(sum(lead_time_minutes) as double) / count(lead_time_minutes) / 1440 as days,
+    sqrt(greatest(
+      sum(cast(lead_time_minutes as double) * lead_time_minutes)
+      - cast(sum(lead_time_minutes) as double) * sum(lead_time_minutes) / count(lead_time_minutes),
+      cast(0 as double)
+    ) / (count(lead_time_minutes) - 1)) / 1440 as spread
+  from {{ ref('fct_purchase_line') }}
+  where not is_deleted
+  group by product_key
+),
+
+{# That of the deliveries there were; three are the least to tell a spread from. #}
+lead_time as (
+  select
+    stock.product_key,
+    coalesce(purchases.on_order, cast(0 as bigint)) as on_order,
+    case when purchases.deliveries >= 3 then round(purchases.days, 4)
+      else cast({{ lead_days }} as double) end as days,
+    case when purchases.deliveries >= 3 then round(purchases.spread, 4)
+      else cast({{ var('lead_time_spread_days') }} as double) end as spread
   from stock
+  left join purchases on purchases.product_key = stock.product_key
 ),
 
 {# How often each weekday lies within the lead time and within the days between two orders. #}
@@ -87,7 +108,7 @@ measured as (
     product.name, product.category, product.standard_cost,
     coalesce(product.sell_end_date <= as_of.day or product.is_deleted, false) as is_discontinued,
     stock.on_hand,
-    cast(0 as bigint) as on_order,
+    lead_time.on_order,
     coalesce(demand.units, cast(0 as bigint)) as units_sold,
     round(coalesce(demand.a_day, 0.0), 6) as demand_a_day,
     round(coalesce(demand.spread, 0.0), 6) as demand_spread,
