@@ -1,14 +1,10 @@
 """``dbt``: dbt in the Gold project, on an engine over this platform's lake."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import click
 
 from retail_platform.cli.times import HOUR
-
-if TYPE_CHECKING:
-    from retail_platform.cli.platform import Platform
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -26,13 +22,13 @@ def dbt(hour: datetime | None, arguments: tuple[str, ...]) -> None:
     import sys
     from pathlib import Path
 
-    from retail_platform.cli.platform import Platform
+    from retail_platform.cli.platform import Platform, last_loaded
     from retail_platform.gold.by_hand import PROJECT, hand_environment, hand_project, run_by_hand
     from retail_platform.gold.project import DBT, staging_of
     from retail_platform.gold.runner import hour_variable
 
     platform = Platform.here()
-    chosen = hour or _last_loaded(platform)
+    chosen = hour or last_loaded(platform)
     project = hand_project(platform.settings.home)
     with platform.lakehouse() as lakehouse, staging_of(lakehouse.gold_root) as staging:
         hours = hour_variable([chosen]) if chosen else ""
@@ -46,12 +42,3 @@ def dbt(hour: datetime | None, arguments: tuple[str, ...]) -> None:
             click.echo("Try: dbt build, dbt test, dbt docs generate. `exit` ends the engine.")
             code = run_by_hand([os.environ.get("SHELL", "sh")], environment, PROJECT)
     sys.exit(code)
-
-
-def _last_loaded(platform: "Platform") -> datetime | None:
-    hours = [
-        hour
-        for table in platform.catalog.tables
-        for hour in platform.control.ledger.succeeded_hours(f"silver/{table.entity}")[-1:]
-    ]
-    return max(hours, default=None)

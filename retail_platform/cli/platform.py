@@ -9,6 +9,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from retail_platform.control.resource import ControlResource
@@ -62,3 +63,13 @@ class Platform:
         """The lake through an engine of its own, as a run opens it."""
         with LakehouseResource.of(self.settings).opened() as lakehouse:
             yield lakehouse
+
+
+def last_loaded(platform: Platform) -> datetime | None:
+    """The newest hour (aware UTC) of which any Silver table was loaded; None without any."""
+    hours = [
+        hour
+        for table in platform.catalog.tables
+        for hour in platform.control.ledger.succeeded_hours(f"silver/{table.entity}")[-1:]
+    ]
+    return max(hours, default=None)

@@ -14,10 +14,12 @@ from retail_platform.control.ledger import Ledger
 from retail_platform.control.loads import Counts
 
 
-def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, *arguments: str, command: str = "dbt", **more: str
+) -> subprocess.CompletedProcess[str]:
     """The command in a process and a state folder of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "retail_platform.cli", "dbt", *arguments],
+        [sys.executable, "-m", "retail_platform.cli", command, *arguments],
         env={**os.environ, "RETAIL_HOME": str(home), "RETAIL_PII_KEY": "test", **more},
         capture_output=True,
         text=True,
@@ -65,3 +67,13 @@ def test_without_arguments_a_shell_has_dbt_and_the_last_hour(home: Path, tmp_pat
     assert "/gold/dbt\n" in result.stdout
     assert "hour 2026-03-01 10:00:00" in result.stdout
     assert str(Path(sys.executable).parent / "dbt") in result.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_gold_builds_tests_and_draws_also_over_empty_tables(home: Path) -> None:
+    """Every part of an hour, the unit tests of the models among them."""
+    result = run(home, "gold", "--json", command="bench")
+    assert result.stdout.startswith("{"), result.stdout[-3000:] + result.stderr[-3000:]
+    seconds = json.loads(result.stdout)
+    assert all(seconds[part] > 0 for part in ("models", "blocking_tests", "unit_tests", "reports"))
+    assert (home / "lake" / "gold" / "mart_sales_kpi" / "_delta_log").is_dir()
