@@ -12,6 +12,7 @@ credit with negative spend.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
@@ -84,12 +85,17 @@ class Account:
         """The account's calendar day at ``clock``."""
         return clock.astimezone(self.zone).date()
 
-    def figures(self, since: date, until: date, *, clock: datetime, seed: int) -> Iterator[Figures]:
+    def figures(
+        self, since: date, until: date, *, clock: datetime, seed: int
+    ) -> tuple[Figures, ...]:
         """Rows of the local days ``since`` to ``until`` (both included) as believed at ``clock``.
 
         The clock counts in whole hours, so an answer does not change while it is being paged.
         """
-        clock = clock.replace(minute=0, second=0, microsecond=0)
+        return _figures(self, since, until, clock.replace(minute=0, second=0, microsecond=0), seed)
+
+    def recount(self, since: date, until: date, clock: datetime, seed: int) -> Iterator[Figures]:
+        """The same rows, computed; the clock is a whole hour."""
         today = self.local_day(clock)
         campaigns = self.campaigns_at(clock, seed=seed)
         for offset in range((min(until, today) - since).days + 1):
@@ -145,6 +151,14 @@ class Account:
         if age >= SPEND_SETTLES_AFTER_DAYS:
             return 1.0
         return 0.9 + 0.2 * _draw(*name, "restated", age)
+
+
+@lru_cache(maxsize=4)
+def _figures(
+    account: Account, since: date, until: date, clock: datetime, seed: int
+) -> tuple[Figures, ...]:
+    # Kept for the pages of a listing, which are asked for one after the other.
+    return tuple(account.recount(since, until, clock, seed))
 
 
 def _draw(*name: object) -> float:

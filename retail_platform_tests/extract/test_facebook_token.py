@@ -2,6 +2,7 @@
 
 import json
 import stat
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from retail_platform.extract.facebook_ads import FacebookAds
 from retail_platform.extract.facebook_token import FacebookToken, TokenPlace
 from retail_platform.extract.http import Patience
-from retail_platform.failures import PermanentFailure
+from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.simulator.ads_facebook_state import ACCOUNT, APP_ID, APP_SECRET, TOKEN
 from retail_platform.simulator.ads_faults import Faults
 from retail_platform.simulator.ads_server import AdsServer, serving
@@ -110,3 +111,21 @@ def test_a_file_without_a_token_is_named(
         (tmp_path / "token").write_text(content)
     with pytest.raises(PermanentFailure, match="no token in the file"):
         ads(server, f"file:{tmp_path / 'token'}").clock()
+
+
+def test_not_even_a_traceback_of_a_failed_exchange_shows_its_parameters(tmp_path: Path) -> None:
+    """The HTTP library's own errors name the whole URL, and the exchange has secrets in it."""
+    place = TokenPlace(written(tmp_path / "token", "s3cret/token+1"), "facebook_ads")
+    token = FacebookToken(
+        place=place,
+        base_url="http://127.0.0.1:1",
+        version="v25.0",
+        app=(APP_ID, "app/s3cret=="),
+        patience=Patience(attempts=1),
+    )
+    with pytest.raises(TransientFailure, match="no answer") as failure:
+        token.headers()
+    told = "".join(traceback.format_exception(failure.value))
+    assert "oauth/access_token" in told
+    for secret in ("s3cret", "app%2F"):
+        assert secret not in told
