@@ -23,6 +23,7 @@ from retail_platform.demo.summary import (
 from retail_platform.extract.window import HOUR
 from retail_platform.failures import PermanentFailure
 from retail_platform.settings import Settings
+from retail_platform.simulator.kafka_jars import how_to_add
 from retail_platform.simulator.postgres import INSTALL
 from retail_platform.simulator.reconciliation import report_reconciliation
 from retail_platform.simulator.simulator import Simulator
@@ -33,6 +34,7 @@ ADDED_BY = {
         "no SFTP server can be run here; to add it, install the package asyncssh (`uv sync` does) "
         "and start the demo again"
     ),
+    "web": f"Kafka is not on this machine; to add it, {how_to_add()}, and start the demo again",
 }
 """Why a source may be left out, and how to add it."""
 
@@ -93,6 +95,7 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
         from retail_platform.demo.hours import asset_count, load_hour
 
         defs = build_defs(settings)
+        simulator.catch_up_events()
         total = asset_count(defs)
         outcomes = []
         with (

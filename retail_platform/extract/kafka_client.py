@@ -6,10 +6,10 @@ Belongs here: the protocol's client, and what its errors mean. Which offsets mak
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -60,8 +60,16 @@ _UNKNOWN = frozenset(
         KafkaError._UNKNOWN_PARTITION,
     }
 )
+_STARTING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+    }
+)
 _END_OF_PARTITION = KafkaError._PARTITION_EOF
 _POLL_SECONDS = 0.05
+_Answer = TypeVar("_Answer")
 REQUEST_SECONDS = 15.0
 """How long an answer to a question is waited for."""
 BATCH = 5_000
@@ -88,6 +96,11 @@ class KafkaSettings:
     heartbeat: str | None = None
     clock_skew: timedelta = timedelta(minutes=1)
     stall_seconds: float = 60.0
+
+
+def passes(error: KafkaError) -> bool:
+    """Whether a broker may answer when it is asked again: it is starting, or hands over."""
+    return error.retriable() or error.code() in _STARTING
 
 
 class KafkaTopic:
@@ -272,7 +285,7 @@ class KafkaTopic:
                 self._leave(partition, places)
                 places[partition] = replace(place, start=low)
                 consumer.incremental_assign([TopicPartition(self.topic, partition, low)])
-        elif not error.retriable():
+        elif not passes(error):
             raise self._failure("its messages cannot be read", KafkaException(error))
 
     def _lose(self, partition: int, offsets: int) -> None:
@@ -318,36 +331,50 @@ class KafkaTopic:
 
     def _partitions(self, topic: str) -> list[int]:
         consumer = self._open()
-        try:
-            found = consumer.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic]
-        except KafkaException as error:
-            raise self._failure("the cluster does not answer", error) from error
+        found = self._asked(
+            "the cluster does not answer",
+            lambda: consumer.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic],
+        )
         if found.error is not None:
             raise self._failure(f"topic {topic} cannot be read", KafkaException(found.error))
         return sorted(found.partitions)
 
     def _first_at(self, partitions: Sequence[int], moment: datetime) -> dict[int, int | None]:
-        millis = int(moment.timestamp() * 1000)
-        asked = [TopicPartition(self.topic, partition, millis) for partition in partitions]
-        try:
-            answers = self._open().offsets_for_times(asked, timeout=REQUEST_SECONDS)
-        except KafkaException as error:
-            raise self._failure("its offsets cannot be asked for", error) from error
-        found: dict[int, int | None] = {}
-        for answer in answers:
-            if answer.error is not None:
-                raise self._failure("its offsets cannot be asked for", KafkaException(answer.error))
-            found[answer.partition] = answer.offset if answer.offset >= 0 else None
-        return found
+        consumer, millis = self._open(), int(moment.timestamp() * 1000)
+
+        def ask() -> list[TopicPartition]:
+            asked = [TopicPartition(self.topic, partition, millis) for partition in partitions]
+            answers = consumer.offsets_for_times(asked, timeout=REQUEST_SECONDS)
+            refused = next((answer.error for answer in answers if answer.error is not None), None)
+            if refused is not None:
+                raise KafkaException(refused)
+            return answers
+
+        return {
+            answer.partition: answer.offset if answer.offset >= 0 else None
+            for answer in self._asked("its offsets cannot be asked for", ask)
+        }
 
     def _bounds(self, place: TopicPartition) -> tuple[int, int]:
-        try:
-            bounds = self._open().get_watermark_offsets(place, timeout=REQUEST_SECONDS)
-        except KafkaException as error:
-            raise self._failure("its offsets cannot be asked for", error) from error
+        consumer = self._open()
+        bounds = self._asked(
+            "its offsets cannot be asked for",
+            lambda: consumer.get_watermark_offsets(place, timeout=REQUEST_SECONDS),
+        )
         if bounds is None:
             raise self._failure("its offsets cannot be asked for", None)
         return bounds
+
+    def _asked(self, what: str, ask: Callable[[], _Answer]) -> _Answer:
+        """An answer of the cluster; a broker that is just starting is asked again."""
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if not passes(error.args[0]) or time.monotonic() > deadline:
+                    raise self._failure(what, error) from error
+                time.sleep(_POLL_SECONDS)
 
     def _newest(self, topic: str, partition: int) -> Message | None:
         """The newest message of a partition; None where it has none."""

@@ -26,6 +26,7 @@ from decimal import Decimal
 import retail_platform.simulator.expected_feeds as expected_feeds
 from retail_platform.simulator.ads_model import Figures
 from retail_platform.simulator.changes import Key, Row, State
+from retail_platform.simulator.expected_events import WEB, sums, told
 from retail_platform.simulator.expected_feeds import FED
 from retail_platform.simulator.expected_reads import (
     ADS,
@@ -141,6 +142,15 @@ def expected_silver(
     fed = [read for read in merged.reads if read.table in FED]
     for entity, found in expected_feeds.merged(sim, fed).items():
         result[entity] = Expected(rows=found.rows, money=found.amounts, versions=found.versions)
+    for entity, windows in sorted(merged.web.items()):
+        found = told(sim, entity, windows)
+        by_key = found.by_key(entity)
+        result[entity] = Expected(
+            rows=len(by_key),
+            money=sums(entity, list(by_key.values())),
+            versions=len(by_key),
+            quarantined=found.poisoned,
+        )
     for entity in sorted(merged.ads):
         live, quarantined = _live_ads(merged, entity)
         result[entity] = Expected(
@@ -219,6 +229,7 @@ class _Merged:
         credits: Entity -> distinct rows with negative spend of any fetch.
         counts: Stock counts of all loaded hours, None without a load of them.
         reads: The loads in order.
+        web: Entity of a topic -> windows of its loaded hours, each hour once.
     """
 
     sources: Sources
@@ -228,6 +239,7 @@ class _Merged:
     credits: dict[str, set[Figures]]
     counts: list[Count] | None
     reads: list[Read]
+    web: dict[str, list[tuple[datetime | None, datetime]]]
 
 
 _EMPTY: tuple[State, set[tuple[Key, str]], set[tuple[Key, str]]] = ({}, set(), set())
@@ -236,9 +248,10 @@ _EMPTY: tuple[State, set[tuple[Key, str]], set[tuple[Key, str]]] = ({}, set(), s
 def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
     sources = Sources(simulator=sim, restate_days=restate_days)
     ordered = _in_order(reads)
-    merged = _Merged(sources, {}, None, {}, {}, None, ordered)
+    merged = _Merged(sources, {}, None, {}, {}, None, ordered, {})
     pos_hours: set[datetime] | None = None
     count_hours: set[datetime] | None = None
+    web: dict[str, dict[datetime, datetime | None]] = {}
     for read in ordered:
         if read.table in FED:
             continue
@@ -246,6 +259,9 @@ def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
             pos_hours = (pos_hours or set()) | {read.hour}
         elif read.entity == COUNTS:
             count_hours = (count_hours or set()) | {read.hour}
+        elif read.entity in WEB.values():
+            # A repeated load reads what the first one read.
+            web.setdefault(read.entity, {}).setdefault(read.end, read.start)
         elif read.entity in ADS:
             fetched = sources.ads(read)
             merged.ads.setdefault(read.entity, {}).update(fetched)
@@ -263,7 +279,13 @@ def _merge(sim: Simulator, reads: Iterable[Read], restate_days: int) -> _Merged:
         if count_hours is None
         else [count for hour in sorted(count_hours) for count in sources.stock_counts(hour)]
     )
-    return _Merged(sources, merged.tables, pos, merged.ads, merged.credits, counts, ordered)
+    windows = {
+        entity: [(start, end) for end, start in sorted(hours.items())]
+        for entity, hours in web.items()
+    }
+    return _Merged(
+        sources, merged.tables, pos, merged.ads, merged.credits, counts, ordered, windows
+    )
 
 
 def _merge_rows(merged: _Merged, read: Read) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from retail_platform.failures import PermanentFailure
 from retail_platform.simulator.ads_model import FACEBOOK, GOOGLE, Account, Figures
 from retail_platform.simulator.changes import State
+from retail_platform.simulator.expected_events import WEB, told
 from retail_platform.simulator.expected_feeds import FED, received
 from retail_platform.simulator.shifts import COMPANY_ZONE
 from retail_platform.simulator.simulator import Simulator
@@ -68,7 +69,9 @@ class Read:
         if self.table in FED:
             return FED[self.table].entity
         source, _, name = self.table.partition("__")
-        entity = _BY_SOURCE.get(source, name)
+        entity = WEB.get(self.table) or _BY_SOURCE.get(source, name)
+        if entity in WEB.values():
+            return entity
         if entity not in TABLES and entity not in _BY_SOURCE.values():
             raise PermanentFailure(
                 f"reconciliation: table {self.table} is not served by the simulator; it has "
@@ -162,6 +165,8 @@ class Sources:
             return len(self.pos_rows(read.hour))
         if read.entity == COUNTS:
             return len(self.stock_counts(read.hour))
+        if read.entity in WEB.values():
+            return len(told(self.simulator, read.entity, [(read.start, read.end)]).rows)
         if read.entity in ADS:
             return sum(map(len, self.ads(read).values()))
         return len(self.rows(read))

@@ -46,6 +46,7 @@ _SETTINGS = {
     "log.cleaner.backoff.ms": "500",
     # The demo's messages are stamped in the past, which retention must not mistake for their age.
     "log.retention.ms": "-1",
+    "log.message.timestamp.after.max.ms": str(2**62),
 }
 
 
@@ -86,7 +87,9 @@ class KafkaServer:
         configuration = self.folder / "server.properties"
         lines = [f"{name}={value}" for name, value in self._configuration(data).items()]
         configuration.write_text("\n".join(lines) + "\n", "utf-8")
-        command = [str(java()), *_JAVA_OPTIONS, "-cp", f"{self.kafka / 'lib'}/*"]
+        # Not even a killed parent leaves the server behind, where the system can see to that.
+        kept = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+        command = [*kept, str(java()), *_JAVA_OPTIONS, "-cp", f"{self.kafka / 'lib'}/*"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "kafka.Kafka", str(configuration)],

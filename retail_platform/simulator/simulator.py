@@ -21,6 +21,7 @@ import retail_platform.simulator.ads_google as ads_google
 import retail_platform.simulator.ads_server as ads_server
 import retail_platform.simulator.api_server as api_server
 import retail_platform.simulator.databases as databases
+import retail_platform.simulator.event_feed as event_feed
 import retail_platform.simulator.stock_counts as stock_counts
 import retail_platform.simulator.supplier_database as supplier_database
 from retail_platform.failures import PermanentFailure
@@ -28,7 +29,9 @@ from retail_platform.simulator.ads_faults import Faults
 from retail_platform.simulator.api_book import Book
 from retail_platform.simulator.api_books import api_books
 from retail_platform.simulator.changes import ChangeLog
+from retail_platform.simulator.event_feed import EventFeed, serve_events
 from retail_platform.simulator.json_feeds import FEEDS as JSON_FEEDS
+from retail_platform.simulator.kafka_jars import kafka_folder
 from retail_platform.simulator.pos import PosFeed
 from retail_platform.simulator.postgres import postgres_programs
 from retail_platform.simulator.sftp_server import SftpServer, serve_sftp, sftp_is_available
@@ -60,6 +63,7 @@ class Simulator:
         self.pos = PosFeed(state.weeks["pos"])
         self.stock_counts = StockCountFeed(state.seed)
         self._suppliers: SupplierDatabase | None = None
+        self._events: EventFeed | None = None
 
     @staticmethod
     def exists(home: Path) -> bool:
@@ -176,6 +180,8 @@ class Simulator:
             if self._suppliers is not None:
                 changes = self.log.between(self.clock, target)
                 applied += self._suppliers.apply(changes, target)
+            if self._events is not None:
+                self._events.advance_to(target)
             self.pos.drop(self.landing, after=self.clock, until=target)
             self.stock_counts.drop(self.folder / "sftp", self.log, after=self.clock, until=target)
             for feed in JSON_FEEDS.values():
@@ -244,15 +250,47 @@ class Simulator:
         return serve_sftp(self.folder / "sftp", private_key=self.folder / "sftp_host_key")
 
     @contextmanager
+    def serve_events(self) -> Iterator[EventFeed | None]:
+        """Serve the topics of shop and warehouse, which go with the clock in the context.
+
+        The server starts beside what else is to do: the first :meth:`advance_to`, or
+        :meth:`catch_up_events`, waits for it.
+
+        Yields:
+            The feed; None where Java or Kafka's jars are not there.
+        """
+        if kafka_folder() is None:
+            yield None
+            return
+        folder = self.folder / "kafka"
+        with serve_events(folder, self.log, start=self.start, seed=self.seed) as feed:
+            self._events = feed
+            try:
+                yield feed
+            finally:
+                self._events = None
+
+    def catch_up_events(self) -> None:
+        """Wait until the topics hold what arrived before the clock.
+
+        Raises:
+            PermanentFailure: Kafka ended while starting.
+            TransientFailure: Kafka does not answer.
+        """
+        if self._events is not None:
+            self._events.advance_to(self.clock)
+
+    @contextmanager
     def serve(self) -> Iterator[dict[str, str]]:
         """Serve every source that this machine can; yields the variables that point to them."""
         with (
+            self.serve_events() as events,
             self.serve_ads() as ads_url,
             self.serve_apis() as apis_url,
             self.serve_suppliers() as suppliers_url,
             self.serve_warehouse() as warehouse,
         ):
-            yield self.environment(ads_url, apis_url, suppliers_url, warehouse)
+            yield self.environment(ads_url, apis_url, suppliers_url, warehouse, events)
 
     def environment(
         self,
@@ -260,6 +298,7 @@ class Simulator:
         apis_url: str,
         suppliers_url: str | None,
         warehouse: SftpServer | None = None,
+        events: EventFeed | None = None,
     ) -> dict[str, str]:
         """Environment variables that point the platform at these sources.
 
@@ -268,8 +307,13 @@ class Simulator:
             apis_url: Base URL from :meth:`serve_apis`.
             suppliers_url: URL from :meth:`serve_suppliers`; None leaves the source out.
             warehouse: Server from :meth:`serve_warehouse`; None leaves the source out.
+            events: Feed from :meth:`serve_events`; None leaves the source out.
         """
-        absent = {supplier_database.DATABASE: suppliers_url, WAREHOUSE: warehouse}
+        absent = {
+            supplier_database.DATABASE: suppliers_url,
+            WAREHOUSE: warehouse,
+            event_feed.SOURCE: events,
+        }
         found = {
             "RETAIL_WITHOUT_SOURCES": ",".join(name for name, at in absent.items() if at is None)
         }
@@ -279,6 +323,8 @@ class Simulator:
             found["WAREHOUSE_SFTP_ROOT"] = warehouse.url(stock_counts.FOLDER.as_posix())
             found["WAREHOUSE_SFTP_HOST_KEY"] = warehouse.host_key
             found["WAREHOUSE_SFTP_PASSWORD"] = warehouse.password
+        if events is not None:
+            found |= events.environ
         return {
             **found,
             "CRM_URL": f"{apis_url}/crm",

@@ -54,6 +54,7 @@ def sources(home: Path) -> Iterator[tuple[datetime, dict[str, str]]]:
     simulator = Simulator.open(home, now=NOW, start=hour)
     simulator.advance_to(hour + timedelta(hours=1))
     with simulator.serve() as environment:
+        simulator.catch_up_events()
         yield hour, environment
 
 

@@ -41,6 +41,7 @@ TABLES = {
     "surveys": {"responses": "survey_responses"},
     "warehouse": {"stock_counts": "stock_counts"},
     "web_analytics": {"sessions": "web_sessions"},
+    "web": {"events": "web_events", "order_lines": "web_order_lines", "orders": "web_orders"},
 }
 JOBS = {
     "all_hourly",
