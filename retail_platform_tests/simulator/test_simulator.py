@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,7 @@ def test_the_live_process_prints_its_addresses_and_stops_on_sigterm(tmp_path: Pa
     )
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(11)]
+        lines = list(takewhile(lambda line: not line.startswith("data ends"), process.stdout))
         environment = json.loads(port_file.read_text())
         assert f"SALES_DB_URL={environment['SALES_DB_URL']}\n" in lines
         assert Path(environment["SALES_DB_URL"].removeprefix("sqlite:///")).exists()
