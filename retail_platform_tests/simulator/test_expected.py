@@ -230,6 +230,6 @@ def test_stock_at_the_end_of_an_hour_is_told_from_versions() -> None:
 
 def test_an_unknown_table_is_refused(simulator: Simulator) -> None:
     now = simulator.clock
-    read = Read(table="crm__contacts", hour=now, start=None, end=now, clock=now)
-    with pytest.raises(PermanentFailure, match="crm__contacts"):
+    read = Read(table="crm__deals", hour=now, start=None, end=now, clock=now)
+    with pytest.raises(PermanentFailure, match="crm__deals"):
         expected_silver(simulator, [read])
