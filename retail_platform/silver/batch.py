@@ -108,6 +108,10 @@ def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> Dat
     batch = with_kept(hours.of_this_load(batch), target, table, read.received)
     if hours.is_replaced(hour):
         batch = batch.withColumn("_overruled", f.lit(True))
+    emptied_at = hours.emptied_at() if others else None
+    if emptied_at is not None:
+        before = f.expr(f"_extracted_at < {timestamp_literal(emptied_at)}")
+        batch = batch.withColumn("_overruled", f.col("_overruled") | before)
     identity = key
     if table.row.silver.merge == "scd2":
         batch = with_valid_from(batch, target, key, end_of_hour=hour + HOUR)

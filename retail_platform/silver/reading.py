@@ -137,6 +137,25 @@ class BronzeHours:
         last = self.ledger.last_applied_hour(self.asset)
         return last is not None and hour < last
 
+    def emptied_at(self) -> datetime | None:
+        """When a whole read last emptied the table; it has no rows that Bronze could tell of.
+
+        Rows that were read before lose against it, whether or not the table ever held them. Chains
+        of versions are built from all reads and need no such word.
+        """
+        row = self.table.row
+        if row.swept_by != () or row.silver.merge == "scd2":
+            return None
+        loads = self.ledger.loads(asset=self.asset, status=Status.SUCCESS)
+        return max(
+            (
+                load.extracted_max
+                for load in loads
+                if load.swept and not load.read and load.extracted_max
+            ),
+            default=None,
+        )
+
     @property
     def _masking_key(self) -> str | None:
         return masking_key(self.pii_key) if self.table.row.pii else None

@@ -272,3 +272,33 @@ def test_a_replay_waits_for_a_load_and_for_hours_that_silver_has_not_loaded(
         box.ledger.fail(opened, "stopped")
         box.silver("contacts", 0)
         assert [r.status for r in box.refused("contacts")] == [RowStatus.REPLAYED]
+
+
+@pytest.mark.parametrize("entity", ["regions", "shelf"])
+def test_a_replay_brings_nothing_back_that_a_later_empty_read_lacks(
+    strict: Catalog, wide: Catalog, engine_address: str, tmp_path: Path, entity: str
+) -> None:
+    """Somebody approved that the table is empty: rows that were read before lose against that."""
+    with open_box(tmp_path, _only(strict, entity), engine_address) as box:
+        rows = [row("1", "1", AT[0]), row("2", "-1", AT[0])]
+        for number, read in ((0, rows), (1, [])):
+            box.bronze_from(entity, number, ArrowReader.at(number, read, NAMES))
+            box.ledger.approvals.approve(
+                asset=f"silver/{entity}",
+                hour=hour_at(number),
+                rule="row_count",
+                reason="sold",
+                person="Ada",
+            )
+            box.silver(entity, number)
+        assert [r["id"] for r in _in_force(box, entity)] == []
+    with open_box(tmp_path, _only(wide, entity), engine_address) as box:
+        replay = box.replay(entity)
+        assert (replay.chosen, replay.replayed) == (1, 1)
+        assert _in_force(box, entity) == []
+        box.silver(entity, 0)
+        assert _in_force(box, entity) == []
+
+
+def _in_force(box: Box, entity: str) -> list[Row]:
+    return [r for r in box.live(entity) if r.get("valid_to") is None]
