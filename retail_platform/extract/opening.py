@@ -61,8 +61,9 @@ def open_reader(
         return found
 
     match table.connection:
-        case SqlConnection(url=url, timezone=zone, clock_query=query):
-            yield SqlReader(SqlSource(value(url), zone, query, name=table.source))
+        case SqlConnection(url=url, timezone=zone, clock_query=query, timeout=timeout):
+            source = SqlSource(value(url), zone, query, name=table.source, timeout=timeout)
+            yield SqlReader(source)
         case FilesConnection() as connection:
             store = open_root(connection, value, name=f"bronze.{table.bronze}")
             flattener = Flattener.of(table) if table.row.is_nested else None

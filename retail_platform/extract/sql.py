@@ -13,9 +13,9 @@ Between processes they do: a reader waits up to 5 s for a writer, then fails as 
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import connectorx
@@ -54,7 +54,13 @@ class SqlSource:
     """One SQL database. Holds no connection between calls; safe to share between threads."""
 
     def __init__(
-        self, url: str, timezone: str, clock_query: str | None = None, *, name: str = "sql"
+        self,
+        url: str,
+        timezone: str,
+        clock_query: str | None = None,
+        *,
+        name: str = "sql",
+        timeout: timedelta = timedelta(hours=1),
     ) -> None:
         """Name the database.
 
@@ -64,6 +70,7 @@ class SqlSource:
             clock_query: Query that returns the source's present as one value, naive values in the
                 source's zone; the database's own clock when None.
             name: The source's name in messages.
+            timeout: How long one query may run at a PostgreSQL server.
 
         Raises:
             PermanentFailure: The dialect is not supported.
@@ -72,6 +79,7 @@ class SqlSource:
         self._zone = ZoneInfo(timezone)
         self._clock_query = clock_query
         self._name = name
+        self._timeout = timeout
         self._queries = Queries(self._url.get_backend_name(), self._zone)
 
     def clock(self) -> datetime:
@@ -111,7 +119,8 @@ class SqlSource:
             existing = ", ".join(sorted(str(row["name"]) for row in tables)) or "none"
             raise PermanentFailure(
                 f"source {self._name}, table {table}: not in {self._host}; tables there: "
-                f"{existing}; correct the table's name in the catalog or create it at the source"
+                f"{existing}; correct the table's name in the catalog, create it at the source, or "
+                "give the account the right to read it"
             )
         return {str(row["name"]): str(row["type"]) for row in rows}
 
@@ -300,15 +309,19 @@ class SqlSource:
             reader = connectorx.read_sql(
                 self._connectorx_url(), text, return_type="arrow_stream", batch_size=_BATCH_ROWS
             )
-        except RuntimeError as error:
-            raise self._failure(place, error) from error
+        except BaseException as error:
+            if not _is_of_driver(error):
+                raise
+            raise self._failure(place, error) from None
         return self._batches(reader, place)
 
     def _batches(self, reader: pa.RecordBatchReader, place: str) -> Iterator[pa.RecordBatch]:
         try:
             yield from reader
-        except (RuntimeError, pa.ArrowException, OSError) as error:
-            raise self._failure(place, error) from error
+        except BaseException as error:
+            if not _is_of_driver(error):
+                raise
+            raise self._failure(place, error) from None
 
     def _reach(self, place: str) -> None:
         """Fail within seconds where the driver would wait and log for half a minute.
@@ -328,8 +341,18 @@ class SqlSource:
     def _connectorx_url(self) -> str:
         if self._url.get_backend_name() == "sqlite":
             return f"sqlite://{quote(str(Path(self._url.database or '').absolute()))}"
-        url = self._url.set(drivername=self._url.get_backend_name())
-        return url.render_as_string(hide_password=False)
+        url = self._url
+        query = {name: str(value) for name, value in url.query.items()}
+        if url.get_backend_name() == "postgresql":
+            limit = f"-c statement_timeout={self._timeout // timedelta(milliseconds=1)}"
+            # What the URL itself says comes later, and counts.
+            query["options"] = f"{limit} {query.get('options', '')}".strip()
+        # SQLAlchemy would leave blanks and plus signs of a password as they are.
+        user = ":".join(quote(part, safe="") for part in (url.username, url.password) if part)
+        host = f"[{url.host}]" if ":" in (url.host or "") else url.host
+        place = f"{host}:{self._port}/{quote(url.database or '', safe='')}"
+        asked = f"?{urlencode(query, quote_via=quote)}" if query else ""
+        return f"{url.get_backend_name()}://{user}@{place}{asked}"
 
     def _unreachable(self, place: str, found: str) -> TransientFailure:
         return TransientFailure(
@@ -348,6 +371,16 @@ class SqlSource:
             f"source {self._name}, table {place}: reading from {self._host} broke off ({found}); "
             "it is tried again; if it stays, check the database's log"
         )
+
+
+def _is_of_driver(error: BaseException) -> bool:
+    """Whether the driver, or what it streams through, says that a read failed.
+
+    What breaks off a stream in connectorx's Rust arrives as a panic, which is no `Exception`: a
+    run would end by it, and never try again.
+    """
+    panicked = type(error).__name__ == "PanicException"
+    return panicked or isinstance(error, (RuntimeError, pa.ArrowException, OSError))
 
 
 def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime]]:

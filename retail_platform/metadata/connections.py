@@ -34,12 +34,15 @@ class SqlConnection(Frozen):
         url: SQLAlchemy URL.
         timezone: IANA zone of the naive timestamps that it stores.
         clock_query: Query that returns the source's present; None asks for CURRENT_TIMESTAMP.
+        timeout: How long one query may run at a PostgreSQL server; beyond it the load is tried
+            again. ``options`` of the URL may say otherwise.
     """
 
     kind: Literal["sql"]
     url: FromEnvironment
     timezone: Zone
     clock_query: str | None = None
+    timeout: Duration = timedelta(hours=1)
 
 
 class SftpLogin(Frozen):

@@ -111,7 +111,7 @@ def test_a_column_that_changes_type_costs_only_the_rows_that_do_not_fit(
     """The hour completes; a refused row keeps its values and says which one is at fault."""
     run(
         postgres_url,
-        "drop table if exists things, clock",
+        "drop table if exists things, clock cascade",
         "create table clock as select timestamp '2026-01-05 14:00' as now",
         "create table things (id int, number int, label int, modified_at timestamp)",
         "insert into things values (1, 10, 7, '2026-01-05 12:10')",
