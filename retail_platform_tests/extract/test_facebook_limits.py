@@ -104,7 +104,7 @@ def error(code: int, subcode: int | None = None, **more: Any) -> dict[str, Any]:
         (error(10), None),
         ({}, None),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_every_code_means_one_thing(body: dict[str, Any], means: Any) -> None:
     found = [
