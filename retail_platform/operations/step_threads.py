@@ -88,6 +88,7 @@ class _Steps:
         self.threads = threads
         self.running: dict[str, threading.Thread] = {}
         self.outcomes: SimpleQueue[tuple[str, _Outcome]] = SimpleQueue()
+        self.retries: dict[str, DagsterEvent] = {}
         self.stopped_by: BaseException | None = None
         self.interrupted = False
 
@@ -137,11 +138,17 @@ class _Steps:
             return
         if isinstance(outcome, DagsterEvent):
             yield outcome
-            self.active.handle_event(outcome)
+            if outcome.is_step_up_for_retry:
+                # Told when its thread is over: the step would start again beside it.
+                self.retries[key] = outcome
+            else:
+                self.active.handle_event(outcome)
         elif outcome is not None:
             self.stopped_by = self.stopped_by or outcome
         else:
             self.running.pop(key).join()
+            if key in self.retries:
+                self.active.handle_event(self.retries.pop(key))
             self.active.verify_complete(self.job_context, key)
             yield from self.active.plan_events_iterator(self.job_context)
 

@@ -21,6 +21,7 @@ def step(
     soft: tuple[str, ...] = (),
     tags: dict[str, str] | None = None,
     failures: int = 0,
+    pause: float = 0.05,
 ) -> dg.AssetsDefinition:
     """An asset whose first ``failures`` attempts fail; each of its attempts is noted in ``ran``."""
 
@@ -29,7 +30,7 @@ def step(
         partitions_def=PARTITIONS,
         deps=[*hard, *soft],
         op_tags=tags or soft_edges([dg.AssetKey(parent) for parent in soft]),
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=0.05),
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=pause or None),
     )
     def _asset() -> None:
         ran.append(name)
@@ -124,3 +125,11 @@ def test_chosen_assets_are_run_alone_and_an_hour_that_is_not_over_is_refused() -
         with pytest.raises(dg.DagsterUnknownPartitionError):
             run_hour(job, instance=instance, hour=future.replace(minute=0, second=0))
     assert ran == ["b"]
+
+
+def test_a_step_is_tried_again_without_a_pause() -> None:
+    """Its next attempt begins after the thread of the last one is over."""
+    for _ in range(10):
+        ran: list[str] = []
+        assert run(step("alone", ran, failures=2, pause=0)).success
+        assert ran == ["alone"] * 3
