@@ -29,10 +29,12 @@ from retail_platform.extract.sql_types import arrival_type
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 
-_BATCH_ROWS = 32_768
+_BATCH_ROWS = 16_384
 _CONNECT_SECONDS = 5.0
 _HOURS_A_QUERY = 100
 """SQLite takes up to 500 parts of a union."""
+_PROTOCOLS = {"postgresql": "cursor"}
+"""Measured on ten columns: 0.8 us of our processor a row, against 1.1 us by COPY."""
 _DEFAULT_PORTS = {"postgresql": 5432, "mssql": 1433}
 
 # What no second attempt mends, as the drivers word it.
@@ -307,7 +309,11 @@ class SqlSource:
         self._reach(place)
         try:
             reader = connectorx.read_sql(
-                self._connectorx_url(), text, return_type="arrow_stream", batch_size=_BATCH_ROWS
+                self._connectorx_url(),
+                text,
+                return_type="arrow_stream",
+                batch_size=_BATCH_ROWS,
+                protocol=_PROTOCOLS.get(self._url.get_backend_name()),
             )
         except BaseException as error:
             if not _is_of_driver(error):

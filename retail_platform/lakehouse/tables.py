@@ -42,7 +42,7 @@ message to the engine ends at 128 MB."""
 DIRECT_ROWS = 100_000
 """What the source of a merge may hold to go past the engine: it is held in memory."""
 
-ROW_GROUP_ROWS = 131_072
+ROW_GROUP_ROWS = 65_536
 _STREAMED = WriterProperties(
     # What is not yet a row group is in memory, whatever the number of rows.
     max_row_group_size=ROW_GROUP_ROWS,
