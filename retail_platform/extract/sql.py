@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,7 @@ _BATCH_ROWS = 16_384
 _CONNECT_SECONDS = 5.0
 _HOURS_A_QUERY = 100
 """SQLite takes up to 500 parts of a union."""
-_PROTOCOLS = {"postgresql": "cursor"}
+_PROTOCOLS: Mapping[str, Literal["cursor"]] = {"postgresql": "cursor"}
 """Measured on ten columns: 0.8 us of our processor a row, against 1.1 us by COPY."""
 _DEFAULT_PORTS = {"postgresql": 5432, "mssql": 1433}
 
