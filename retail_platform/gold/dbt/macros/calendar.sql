@@ -11,13 +11,25 @@
   {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a calendar already reaches so far: then an hour's build has nothing to do. -#}
-{% macro calendar_is_complete(column, years_ahead) -%}
+{#- Where dim_hour begins: on its first day, or with the year of an older hour that is built or was loaded. -#}
+{% macro hour_calendar_begin() -%}
+  {%- set first_day = "date'" ~ var('hour_calendar_start') ~ "'" -%}
+  {%- if hours() -%}
+    least({{ first_day }}, date'{{ (hours() | first)[:4] }}-01-01')
+  {%- else -%}
+    (select least({{ first_day }}, coalesce(make_date(year(min(_hour)), 1, 1), {{ first_day }}))
+    from {{ source('silver', 'orders') }})
+  {%- endif -%}
+{%- endmacro %}
+
+{#- Whether a calendar already reaches so far, and so far back: then an hour's build has nothing to do. -#}
+{% macro calendar_is_complete(column, years_ahead, begin=none) -%}
   {%- if not execute or should_full_refresh() or load_relation(this) is none -%}
     {{ return(false) }}
   {%- endif -%}
   {%- set reached = run_query(
-    "select coalesce(max(cast(" ~ column ~ " as date)) >= " ~ calendar_end(years_ahead) ~ ", false) from " ~ this
+    "select coalesce(max(cast(" ~ column ~ " as date)) >= " ~ calendar_end(years_ahead)
+    ~ (" and min(cast(" ~ column ~ " as date)) <= " ~ begin if begin else "") ~ ", false) from " ~ this
   ).rows[0][0] -%}
   {{ return(reached) }}
 {%- endmacro %}

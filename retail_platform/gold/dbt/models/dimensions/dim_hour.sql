@@ -3,16 +3,16 @@
   Every UTC hour in UTC, in London (the tills) and in every time zone in which there is a store. An hour that clocks go through twice
   has two rows with one local hour, the second marked; an hour that clocks skip has none.
 -#}
-{%- if calendar_is_complete('hour_start', 0) and not zones_are_missing() %}
+{%- if calendar_is_complete('hour_start', 0, hour_calendar_begin()) and not zones_are_missing() %}
 select * from {{ this }} where false
 {%- else %}
 with hours as (
   select explode(sequence(
-    timestamp'{{ var("hour_calendar_start") }} 00:00:00+00:00',
+    cast(first_day as timestamp),
     timestampadd(hour, 23, cast(last_day as timestamp)),
     interval 1 hour
   )) as hour_start
-  from (select {{ calendar_end(0) }} as last_day)
+  from (select {{ hour_calendar_begin() }} as first_day, {{ calendar_end(0) }} as last_day)
 ),
 
 zones as (
