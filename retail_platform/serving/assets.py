@@ -8,6 +8,7 @@ import dagster as dg
 
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
+from retail_platform.operations.executor import ALL_EDGES, SOFT_EDGES
 from retail_platform.partitions import hour_of
 from retail_platform.serving.datasets import (
     HOURLY_DAYS,
@@ -21,6 +22,7 @@ from retail_platform.serving.overview import overview_html
 from retail_platform.serving.page import page_html
 from retail_platform.serving.pages import TITLES, report_page
 from retail_platform.serving.vega import vega_script
+from retail_platform.serving.whole_files import write_whole
 from retail_platform.steps import ONE_HOUR_A_RUN
 
 OVERVIEW = "overview.html"
@@ -111,6 +113,8 @@ def _platform_report(
     @dg.asset(
         key=["report", "platform"],
         deps=[dg.AssetKey(["gold", mart]) for marts in MARTS.values() for mart in marts],
+        # The page that says what failed is needed most where something did.
+        op_tags={SOFT_EDGES: ALL_EDGES},
         partitions_def=partitions_def,
         backfill_policy=ONE_HOUR_A_RUN,
         group_name=GROUP,
@@ -144,6 +148,9 @@ def _failed(
     failed: dict[str, list[str]] = {}
     for key, record in records.items():
         evaluation = record.event.dagster_event if record.event else None
+        # A check of an asset that was blocked was planned, and never ran.
+        if evaluation and evaluation.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
         if evaluation is not None and not evaluation.asset_check_evaluation_data.passed:
             failed.setdefault(key.asset_key.to_user_string(), []).append(key.name)
     return failed
@@ -166,10 +173,7 @@ def _page(name: str, dataset: Dataset, *, hour: datetime, folder: Path) -> dg.Ma
 
 
 def _written(path: Path, page: str, *, rows: int) -> dg.MaterializeResult:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, page)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(path),

@@ -6,6 +6,8 @@ They come with the package vl-convert-python, so that no page and no build needs
 from importlib.metadata import version
 from pathlib import Path
 
+from retail_platform.serving.whole_files import write_whole
+
 
 def vega_script(cache: Path) -> str:
     """The libraries' JavaScript; it defines ``vegaEmbed``.
@@ -18,10 +20,7 @@ def vega_script(cache: Path) -> str:
         # Imported here: a native library of 80 MB that is needed once a deployment.
         import vl_convert
 
-        cache.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
         bundle = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] - has defaults
         # A closing tag within a script would end it.
-        part.write_text(bundle.replace("</script", "<\\/script"), "utf-8")
-        part.replace(path)
+        write_whole(path, bundle.replace("</script", "<\\/script"))
     return path.read_text("utf-8")

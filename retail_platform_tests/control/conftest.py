@@ -21,5 +21,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
     control = open_control(url)
     yield control
     with control.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.exec_driver_sql(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+            "GRANT USAGE ON SCHEMA public TO public"
+        )
     control.dispose()
