@@ -46,7 +46,7 @@ preferred_{{ what }} as (
 scored as (
   select
     customers.*,
-    datediff(as_of.day, last_order_date) as recency_days,
+    cast(datediff(as_of.day, last_order_date) as bigint) as recency_days,
     ntile(5) over (order by last_order_date, customer_key) as recency_score,
     ntile(5) over (order by order_count, customer_key) as frequency_score,
     ntile(5) over (order by net_amount, customer_key) as monetary_score

@@ -110,12 +110,12 @@ measured as (
     stock.on_hand,
     lead_time.on_order,
     coalesce(demand.units, cast(0 as bigint)) as units_sold,
-    round(coalesce(demand.a_day, 0.0), 6) as demand_a_day,
-    round(coalesce(demand.spread, 0.0), 6) as demand_spread,
+    cast(round(coalesce(demand.a_day, 0.0), 6) as decimal(30, 6)) as demand_a_day,
+    cast(round(coalesce(demand.spread, 0.0), 6) as decimal(30, 6)) as demand_spread,
     round(lead_time.days, 6) as lead_time_days,
     round(lead_time.spread, 6) as lead_time_spread,
-    round(coalesce(expected.lead_units, 0.0), 6) as lead_time_demand,
-    round(coalesce(expected.review_units, 0.0), 6) as review_demand,
+    cast(round(coalesce(expected.lead_units, 0.0), 6) as decimal(30, 6)) as lead_time_demand,
+    cast(round(coalesce(expected.review_units, 0.0), 6) as decimal(30, 6)) as review_demand,
     cast(ceil(round({{ z[var('service_level')] }} * sqrt(
       lead_time.days * coalesce(demand.spread, 0.0) * coalesce(demand.spread, 0.0)
       + coalesce(demand.a_day, 0.0) * coalesce(demand.a_day, 0.0) * lead_time.spread * lead_time.spread
@@ -161,7 +161,7 @@ select
   lead_time_demand,
   safety_stock,
   reorder_point,
-  case when demand_a_day > 0 then round(on_hand / demand_a_day, 6) end as days_of_cover,
+  case when demand_a_day > 0 then cast(round(cast(on_hand as double) / cast(demand_a_day as double), 4) as decimal(30, 4)) end as days_of_cover,
   advice,
   case when advice = 'order'
     then reorder_point + cast(ceil(review_demand) as bigint) - on_hand - on_order
