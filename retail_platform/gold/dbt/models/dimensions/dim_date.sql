@@ -1,4 +1,6 @@
 {{ config(unique_key='date_day') }}
+{#- Sail's weekday() says -1 of a Sunday, Spark's 6. -#}
+{%- set weekday = '((weekday(date_day) + 7) % 7)' -%}
 {%- if calendar_is_complete('date_day', 1) %}
 select * from {{ this }} where false
 {%- else %}
@@ -14,10 +16,10 @@ select
   month(date_day) as month,
   date_format(date_day, 'yyyy-MM') as year_month,
   weekofyear(date_day) as iso_week,
-  weekday(date_day) + 1 as iso_weekday,
-  case weekday(date_day) when 0 then 'Monday' when 1 then 'Tuesday' when 2 then 'Wednesday'
+  {{ weekday }} + 1 as iso_weekday,
+  case {{ weekday }} when 0 then 'Monday' when 1 then 'Tuesday' when 2 then 'Wednesday'
     when 3 then 'Thursday' when 4 then 'Friday' when 5 then 'Saturday' else 'Sunday' end as day_name,
-  weekday(date_day) >= 5 as is_weekend,
+  {{ weekday }} >= 5 as is_weekend,
   date_sub(date_day, 7) as same_day_last_week,
   date_sub(date_day, 364) as same_weekday_last_year
 from days
