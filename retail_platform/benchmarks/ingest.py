@@ -4,18 +4,14 @@ Belongs here: the table, starting both, and the verdict. Each runs in a process 
 neither pays for the other: `ingest_bronze` is ours, `ingest_dlt` the peer.
 """
 
-import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
+from retail_platform.benchmarks.processes import figures, our_command, peer_command
 from retail_platform.failures import PermanentFailure
-from retail_platform.settings import PACKAGE
 from retail_platform.simulator.postgres import postgres_server
 
 OURS = "retail_platform.benchmarks.ingest_bronze"
@@ -102,35 +98,15 @@ def run_ingest(folder: Path, *, rows: int, peer: bool) -> IngestReport:
                 connection.execute(_CREATE.format(table=table).encode())
                 connection.execute(_FILL.format(table=table, rows=number).encode())
                 connection.execute(f"vacuum analyze {table}".encode())
-        ours = _rate("the platform", [sys.executable, "-m", OURS], url, folder / "ours", rows)
-        if not peer:
-            return IngestReport(ours=ours, peer=None)
-        uv = shutil.which("uv")
-        if uv is None:
-            raise PermanentFailure(
-                "bench: dlt runs in an environment that uv builds, and there is no uv on the PATH. "
-                "Install uv, or leave dlt out with --no-peer."
-            )
-        command = [uv, "run", "--isolated", "--no-dev", "--group", "peers", "python", "-m", PEER]
-        return IngestReport(ours=ours, peer=_rate("dlt", command, url, folder / "dlt", rows))
+        return IngestReport(
+            ours=_rate("the platform", our_command(OURS), url, folder / "ours", rows),
+            peer=_rate("dlt", peer_command(PEER), url, folder / "dlt", rows) if peer else None,
+        )
 
 
 def _rate(name: str, command: Sequence[str], url: str, folder: Path, rows: int) -> Rate:
     folder.mkdir(parents=True)
-    ended = subprocess.run(
-        [*command, str(folder)],
-        # On standard input: what is on a command line, every user of the machine can read.
-        input=url,
-        cwd=PACKAGE.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise PermanentFailure(
-            f"bench: {name} ended with code {ended.returncode}: {ended.stderr[-2000:]} "
-        )
-    rate = Rate(**json.loads(ended.stdout.splitlines()[-1]))
+    rate = Rate(**figures(name, command, [str(folder)], told=url))
     if rate.rows != rows:
         raise PermanentFailure(f"bench: {name} loaded {rate.rows} rows, expected {rows}.")
     return rate

@@ -4,10 +4,8 @@ Belongs here: running and timing. Not here: the tables (`generated`), the peer (
 printing (`retail_platform.cli.bench`).
 """
 
-import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +14,10 @@ from pathlib import Path
 import dagster as dg
 
 from retail_platform.benchmarks.generated import FIRST_HOUR, Generated, generate
+from retail_platform.benchmarks.processes import figures, peer_command
 from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Ledger
 from retail_platform.definitions import build_defs
-from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.jobs import ALL_HOURLY
 from retail_platform.operations.running import run_hour
@@ -153,26 +151,8 @@ def _hour(
 
 def _peer_seconds(generated: Generated) -> float:
     """Seconds of dlt's own run: its environment and imports do not count."""
-    uv = shutil.which("uv")
-    if uv is None:
-        raise PermanentFailure(
-            "bench: dlt runs in an environment that uv builds, and there is no uv on the PATH. "
-            "Install uv, or leave dlt out with --no-peer."
-        )
-    command = [uv, "run", "--isolated", "--no-dev", "--group", "peers", "python", "-m", PEER]
-    ended = subprocess.run(
-        [*command, str(generated.database), str(generated.catalog.parent / "dlt")],
-        cwd=PACKAGE.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise PermanentFailure(
-            f"bench: dlt ended with code {ended.returncode}: {ended.stderr[-2000:]} "
-            "Leave it out with --no-peer."
-        )
-    return float(json.loads(ended.stdout.splitlines()[-1])["seconds"])
+    folders = [str(generated.database), str(generated.catalog.parent / "dlt")]
+    return float(figures("dlt", peer_command(PEER), folders)["seconds"])
 
 
 def _covered_seconds(spans: Sequence[tuple[float, float]]) -> float:
