@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Field as DeltaField
 from pyspark.errors import PySparkException
@@ -24,6 +24,7 @@ from pyspark.sql.connect.session import SparkSession
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.commits import MAINTENANCE, Commit
 from retail_platform.lakehouse.merges import Matched, Merge
+from retail_platform.lakehouse.parquet import appended
 from retail_platform.lakehouse.places import (
     Layer,
     abandoned_staging,
@@ -41,14 +42,6 @@ IN_MEMORY_BYTES = 16 * 2**20
 message to the engine ends at 128 MB."""
 DIRECT_ROWS = 100_000
 """What the source of a merge may hold to go past the engine: it is held in memory."""
-
-ROW_GROUP_ROWS = 65_536
-_STREAMED = WriterProperties(
-    # What is not yet a row group is in memory, whatever the number of rows.
-    max_row_group_size=ROW_GROUP_ROWS,
-    # No two are alike: a dictionary would be built for nothing.
-    column_properties={"_row_hash": ColumnProperties(dictionary_enabled=False)},
-)
 
 MERGE_ATTEMPTS = 5
 LOST_RACE = ("Failed to commit transaction", "DELTA_CONCURRENT")
@@ -237,12 +230,29 @@ class Lakehouse:
             )
         self._databases.add(layer)
 
-    def append(self, layer: Layer, name: str, batches: pa.RecordBatchReader) -> Commit:
-        """Appends a stream of batches in one commit; nothing is visible before its end."""
+    def append(
+        self,
+        layer: Layer,
+        name: str,
+        batches: pa.RecordBatchReader,
+        *,
+        distinct: Sequence[str] = (),
+    ) -> Commit:
+        """Appends a stream of batches in one commit; nothing is visible before its end.
+
+        Args:
+            layer: Layer of the table.
+            name: Name of the table.
+            batches: The rows, in the stored columns.
+            distinct: Columns of which few values are alike, if any.
+        """
         with self.alone(layer, name):
             before = self.version(layer, name)
             write_deltalake(
-                self.location(layer, name), batches, mode="append", writer_properties=_STREAMED
+                self.location(layer, name),
+                batches,
+                mode="append",
+                writer_properties=appended(distinct),
             )
             return self._commit(layer, name, before)
 
