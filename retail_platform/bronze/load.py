@@ -12,8 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
 from retail_platform.bronze.received import CountedStream, in_stored_case, in_stored_types
+from retail_platform.bronze.row_hash import row_hashes
 from retail_platform.bronze.streams import StreamState, stream_read
-from retail_platform.bronze.transforms import bronze_schema, row_hashes, unknown_columns
+from retail_platform.bronze.transforms import bronze_schema, unknown_columns
 from retail_platform.bronze.watermarks import WatermarkState
 from retail_platform.bronze.windows import watermarks_of, window_of
 from retail_platform.control.ledger import Counts, Ledger

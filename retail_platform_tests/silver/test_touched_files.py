@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import write_deltalake
 
-from retail_platform.bronze.transforms import row_hashes
+from retail_platform.bronze.row_hash import row_hashes
 from retail_platform.demo.memory import PeakMemory
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.metadata.loader import Catalog, Table, load_catalog
