@@ -101,19 +101,36 @@ def _greatest_moment(column: pa.Array, zone: str, until: datetime) -> datetime |
     naive = column.type.tz is None
     bound = until.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if naive else until
     last = pa.scalar(bound + _LARGEST_SHIFT if naive else bound, column.type)
-    column = pc.filter(column, pc.less_equal(column, last))
     greatest = pc.max(column)
+    if pc.greater(greatest, last).as_py():
+        column = pc.filter(column, pc.less_equal(column, last))
+        greatest = pc.max(column)
     if not greatest.is_valid:
         return None
     if naive:
-        near = min(greatest.as_py(), bound) - _LARGEST_SHIFT
+        column = _in_utc(column, greatest.as_py(), bound, zone)
+        greatest = pc.max(pc.filter(column, pc.less_equal(column, pa.scalar(until, column.type))))
+    latest = greatest.as_py()
+    return None if latest is None else latest.replace(microsecond=0).astimezone(until.tzinfo)
+
+
+def _in_utc(column: pa.Array, greatest: datetime, bound: datetime, zone: str) -> pa.Array:
+    """Those of naive moments as UTC among which the greatest is, but for what lies beyond."""
+    earliest = datetime.min + _LARGEST_SHIFT  # noqa: DTZ901 (naive, as the column)
+    near = max(min(greatest, bound), earliest) - _LARGEST_SHIFT
+    if greatest <= bound and _same_offset(zone, near, greatest):
+        column = pa.array([greatest], column.type)
+    else:
         column = pc.filter(column, pc.greater_equal(column, pa.scalar(near, column.type)))
-        column = pc.assume_timezone(column, zone, ambiguous="earliest", nonexistent="latest")
-    seconds = pc.floor(pc.divide(column.cast(pa.int64()).cast(pa.float64()), 1e6))
-    latest = pc.max(pc.filter(seconds, pc.less_equal(seconds, until.timestamp()))).as_py()
-    return None if latest is None else datetime.fromtimestamp(latest, until.tzinfo)
+    moments = pc.assume_timezone(column, zone, ambiguous="earliest", nonexistent="latest")
+    return moments.cast(pa.timestamp(column.type.unit, "UTC"))
 
 
 def later(moments: Sequence[datetime | None]) -> datetime | None:
     """The latest of those that are there."""
     return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _same_offset(zone: str, *moments: datetime) -> bool:
+    """Whether the clocks of a zone are as far from UTC at each of these naive moments."""
+    return len({moment.replace(tzinfo=ZoneInfo(zone)).utcoffset() for moment in moments}) == 1

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from retail_platform.bronze.load import BronzeLoad
@@ -160,6 +161,31 @@ def test_the_greatest_watermark_of_what_came(
 ) -> None:
     """Naive and aware values mixed, doubled hours, the future, and what is no time."""
     found = greatest_watermark(pa.array(values, pa.string()), zone, LATER)
+    assert found == (datetime.fromisoformat(greatest).replace(tzinfo=UTC) if greatest else None)
+
+
+@pytest.mark.parametrize(
+    ("values", "zone", "greatest"),
+    [
+        (["2026-01-05 12:00:00.123", None, "2026-01-05 11:00"], "UTC", "2026-01-05T12:00:00"),
+        (["2026-01-05 12:00", "2100-01-01 00:00"], "America/New_York", "2026-01-05T17:00:00"),
+        (["2026-10-25 01:30", "2026-10-25 00:59"], "Europe/London", "2026-10-25T00:30:00"),
+        (["2026-10-25 02:10", "2026-10-25 01:59:59.9"], "Europe/London", "2026-10-25T02:10:00"),
+        (["2026-03-29 01:30", "2026-03-29 00:30"], "Europe/London", "2026-03-29T01:00:00"),
+        (["0001-01-01 00:00"], "Europe/London", "0001-01-01T00:01:15"),
+        (["2100-01-01 00:00"], "UTC", None),
+        ([], "UTC", None),
+    ],
+)
+@pytest.mark.parametrize("aware", [False, True], ids=["naive", "aware"])
+def test_the_greatest_of_timestamps(
+    values: list[str | None], zone: str, greatest: str | None, aware: bool
+) -> None:
+    """Doubled and skipped hours, the future, and the first moment that there is."""
+    column = pa.array(values, pa.string()).cast(pa.timestamp("us"))
+    if aware:
+        column = pc.assume_timezone(column, zone, ambiguous="earliest", nonexistent="latest")
+    found = greatest_watermark(column, zone, LATER)
     assert found == (datetime.fromisoformat(greatest).replace(tzinfo=UTC) if greatest else None)
 
 
