@@ -25,6 +25,7 @@ import sqlalchemy as sa
 
 from retail_platform.control.redaction import redact
 from retail_platform.extract.batches import cast_batch
+from retail_platform.extract.sql_dialects import dialect_of
 from retail_platform.extract.sql_query import Queries
 from retail_platform.extract.sql_types import arrival_type
 from retail_platform.extract.window import Window
@@ -83,7 +84,8 @@ class SqlSource:
         self._clock_query = clock_query
         self._name = name
         self._timeout = timeout
-        self._queries = Queries(self._url.get_backend_name(), self._zone)
+        self._dialect = dialect_of(self._url.get_backend_name())
+        self._queries = Queries(self._dialect, self._zone)
 
     def clock(self) -> datetime:
         """The source's present, aware UTC.
@@ -95,7 +97,7 @@ class SqlSource:
             TransientFailure: The database cannot be reached.
             PermanentFailure: The query gives no moment.
         """
-        text = self._clock_query or self._queries.compile(self._queries.clock())
+        text = self._clock_query or self._queries.compile(self._dialect.clock())
         rows = self._fetch(text, place="the clock")
         value = next(iter(rows[0].values())) if rows else None
         try:
@@ -116,9 +118,9 @@ class SqlSource:
             TransientFailure: The database cannot be reached.
             PermanentFailure: There is no such table; the message lists those that exist.
         """
-        rows = self._fetch(self._queries.compile(self._queries.columns(table)), place=table)
+        rows = self._fetch(self._queries.compile(self._dialect.columns(table)), place=table)
         if not rows:
-            tables = self._fetch(self._queries.compile(self._queries.tables(table)), place=table)
+            tables = self._fetch(self._queries.compile(self._dialect.tables(table)), place=table)
             existing = ", ".join(sorted(str(row["name"]) for row in tables)) or "none"
             raise PermanentFailure(
                 f"source {self._name}, table {table}: not in {self._host}; tables there: "
@@ -256,7 +258,7 @@ class SqlSource:
         """
         types = self._checked(table, columns, watermark)
         if casts is None:
-            dialect = self._queries.dialect
+            dialect = self._dialect.name
             casts = {name: arrival_type(dialect, types[name]) for name in columns}
         schema = pa.schema([(name, casts.get(name, pa.string())) for name in columns])
         if watermark and window.latest and clock is None:

@@ -53,6 +53,17 @@ def arrival_type(dialect: str, declared: str) -> pa.DataType:
     return EXACT.get(dialect, {}).get(declared.lower(), pa.string())
 
 
+def is_real(declared: str) -> bool:
+    """Whether a declared type is one of SQLite's for doubles."""
+    return declared.lower() in ("real", "float", "double", "double precision")
+
+
+def is_aware(declared: str) -> bool:
+    """Whether values of a declared type say their offset from UTC."""
+    lowered = declared.lower()
+    return "with time zone" in lowered or lowered in ("timestamptz", "datetimeoffset")
+
+
 def in_calendar(array: pa.Array) -> pa.Array:
     """Dates and moments within the years 1 to 9999; what lies outside becomes their first or last.
 
