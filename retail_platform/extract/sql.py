@@ -1,57 +1,30 @@
-"""SQL sources: a table and a window in, Arrow record batches out, streamed by connectorx.
+"""SQL sources: a table and a window in, Arrow record batches out, streamed.
 
-What is asked is in `sql_query`. Here: the connection, the stream, and what goes wrong with either.
-Values stay as received: on SQLite, which types values and not columns, everything but REAL travels
-as text and takes its declared Arrow type on arrival, so that neither an empty result nor a NULL in
-the first row nor a rounded number can change what arrives. Measured on 300,000 rows of six columns:
-0.9-1.1 M rows/s, against 2.0 M with connectorx's own (inexact) types and 0.2 M with `sqlite3`.
-
-connectorx brings its own SQLite, and file locks do not work between two SQLites in one process: the
-process that reads a SQLite source must not write to it with the `sqlite3` module at the same time.
-Between processes they do: a reader waits up to 5 s for a writer, then fails as transient.
+What is asked is in `sql_query`, and who runs it in `sql_driver`. Here: the source itself, which
+checks what the catalog says against what is there. Values stay as received: on SQLite, which types
+values and not columns, everything but REAL travels as text and takes its declared Arrow type on
+arrival, so that neither an empty result nor a NULL in the first row nor a rounded number can change
+what arrives.
 """
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from pathlib import Path
-from typing import Literal
-from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
-import connectorx
 import pyarrow as pa
 import sqlalchemy as sa
 
-from retail_platform.control.redaction import redact
 from retail_platform.extract.batches import cast_batch
+from retail_platform.extract.sql_connectorx import FileDriver, ServerDriver
 from retail_platform.extract.sql_dialects import dialect_of
 from retail_platform.extract.sql_query import Queries
 from retail_platform.extract.sql_types import arrival_type
 from retail_platform.extract.window import Window
-from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
+from retail_platform.failures import PermanentFailure
 
-_BATCH_ROWS = 16_384
-_CONNECT_SECONDS = 5.0
 _HOURS_A_QUERY = 100
 """SQLite takes up to 500 parts of a union."""
-_PROTOCOLS: Mapping[str, Literal["cursor"]] = {"postgresql": "cursor"}
-"""Measured on ten columns: 0.8 us of our processor a row, against 1.1 us by COPY."""
-_DEFAULT_PORTS = {"postgresql": 5432, "mssql": 1433}
-
-# What no second attempt mends, as the drivers word it.
-_PERMANENT_SIGNS = (
-    "authentication failed",
-    "login failed",
-    "permission",
-    "syntax error",
-    "does not exist",
-    "no such",
-    "invalid column",
-    "invalid object",
-    "not a database",
-    "malformed",
-)
+_DRIVERS = {"sqlite": FileDriver, "postgresql": ServerDriver, "mssql": ServerDriver}
 
 
 class SqlSource:
@@ -79,13 +52,13 @@ class SqlSource:
         Raises:
             PermanentFailure: The dialect is not supported.
         """
-        self._url = sa.make_url(url)
+        at = sa.make_url(url)
         self._zone = ZoneInfo(timezone)
         self._clock_query = clock_query
         self._name = name
-        self._timeout = timeout
-        self._dialect = dialect_of(self._url.get_backend_name())
+        self._dialect = dialect_of(at.get_backend_name())
         self._queries = Queries(self._dialect, self._zone)
+        self._driver = _DRIVERS[self._dialect.name](at, name, timeout)
 
     def clock(self) -> datetime:
         """The source's present, aware UTC.
@@ -123,7 +96,7 @@ class SqlSource:
             tables = self._fetch(self._queries.compile(self._dialect.tables(table)), place=table)
             existing = ", ".join(sorted(str(row["name"]) for row in tables)) or "none"
             raise PermanentFailure(
-                f"source {self._name}, table {table}: not in {self._host}; tables there: "
+                f"source {self._name}, table {table}: not in {self._driver.host}; tables there: "
                 f"{existing}; correct the table's name in the catalog, create it at the source, or "
                 "give the account the right to read it"
             )
@@ -266,20 +239,10 @@ class SqlSource:
         query = self._queries.rows(
             table, schema=schema, types=types, watermark=watermark, window=window, clock=clock
         )
-        stream = self._stream(self._queries.compile(query), place=table)
+        stream = self._driver.stream(self._queries.compile(query), place=table)
         place = f"source {self._name}, table {table}"
         batches = (cast_batch(batch, schema, place=place) for batch in stream if batch.num_rows)
         return pa.RecordBatchReader.from_batches(schema, batches)
-
-    @property
-    def _host(self) -> str:
-        if self._url.get_backend_name() == "sqlite":
-            return f"file {Path(self._url.database or '').name}"
-        return f"{self._url.host}:{self._port}/{self._url.database}"
-
-    @property
-    def _port(self) -> int:
-        return self._url.port or _DEFAULT_PORTS[self._url.get_backend_name()]
 
     def _checked(self, table: str, columns: Sequence[str], watermark: str | None) -> dict[str, str]:
         types = self.columns(table)
@@ -291,7 +254,7 @@ class SqlSource:
                 f"there: {', '.join(types)}; correct the columns in the catalog (names are exact, "
                 "case included)"
             )
-        if watermark and self._url.get_backend_name() == "sqlite":
+        if watermark and self._dialect.name == "sqlite":
             self._refuse_number(table, watermark, types[watermark])
         return types
 
@@ -305,91 +268,9 @@ class SqlSource:
             )
 
     def _fetch(self, text: str, *, place: str) -> list[dict[str, object]]:
-        return [row for batch in self._stream(text, place=place) for row in batch.to_pylist()]
-
-    def _stream(self, text: str, *, place: str) -> Iterator[pa.RecordBatch]:
-        """Open the query now; the iterator that is returned gives its batches."""
-        self._reach(place)
-        try:
-            reader = connectorx.read_sql(
-                self._connectorx_url(),
-                text,
-                return_type="arrow_stream",
-                batch_size=_BATCH_ROWS,
-                protocol=_PROTOCOLS.get(self._url.get_backend_name()),
-            )
-        except BaseException as error:
-            if not _is_of_driver(error):
-                raise
-            raise self._failure(place, error) from None
-        return self._batches(reader, place)
-
-    def _batches(self, reader: pa.RecordBatchReader, place: str) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from reader
-        except BaseException as error:
-            if not _is_of_driver(error):
-                raise
-            raise self._failure(place, error) from None
-
-    def _reach(self, place: str) -> None:
-        """Fail within seconds where the driver would wait and log for half a minute.
-
-        SQLite's driver would even create a missing file, and find it empty.
-        """
-        if self._url.get_backend_name() == "sqlite":
-            if not Path(self._url.database or "").is_file():
-                raise self._unreachable(place, "the file does not exist")
-            return
-        if self._url.host:
-            try:
-                socket.create_connection((self._url.host, self._port), _CONNECT_SECONDS).close()
-            except OSError as error:
-                raise self._unreachable(place, str(error)) from error
-
-    def _connectorx_url(self) -> str:
-        if self._url.get_backend_name() == "sqlite":
-            return f"sqlite://{quote(str(Path(self._url.database or '').absolute()))}"
-        url = self._url
-        query = {name: str(value) for name, value in url.query.items()}
-        if url.get_backend_name() == "postgresql":
-            limit = f"-c statement_timeout={self._timeout // timedelta(milliseconds=1)}"
-            # What the URL itself says comes later, and counts.
-            query["options"] = f"{limit} {query.get('options', '')}".strip()
-        # SQLAlchemy would leave blanks and plus signs of a password as they are.
-        user = ":".join(quote(part, safe="") for part in (url.username, url.password) if part)
-        host = f"[{url.host}]" if ":" in (url.host or "") else url.host
-        place = f"{host}:{self._port}/{quote(url.database or '', safe='')}"
-        asked = f"?{urlencode(query, quote_via=quote)}" if query else ""
-        return f"{url.get_backend_name()}://{user}@{place}{asked}"
-
-    def _unreachable(self, place: str, found: str) -> TransientFailure:
-        return TransientFailure(
-            f"source {self._name}, table {place}: {self._host} cannot be reached ({found}); check "
-            "that the database runs and that the source's URL names the right host"
-        )
-
-    def _failure(self, place: str, error: BaseException) -> PlatformFailure:
-        found = redact(str(error), self._url.password or "")
-        if any(sign in found.lower() for sign in _PERMANENT_SIGNS):
-            return PermanentFailure(
-                f"source {self._name}, table {place}: {self._host} refused the query ({found}); "
-                "check the account's rights and the table's row in the catalog"
-            )
-        return TransientFailure(
-            f"source {self._name}, table {place}: reading from {self._host} broke off ({found}); "
-            "it is tried again; if it stays, check the database's log"
-        )
-
-
-def _is_of_driver(error: BaseException) -> bool:
-    """Whether the driver, or what it streams through, says that a read failed.
-
-    What breaks off a stream in connectorx's Rust arrives as a panic, which is no `Exception`: a
-    run would end by it, and never try again.
-    """
-    panicked = type(error).__name__ == "PanicException"
-    return panicked or isinstance(error, (RuntimeError, pa.ArrowException, OSError))
+        return [
+            row for batch in self._driver.stream(text, place=place) for row in batch.to_pylist()
+        ]
 
 
 def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime]]:

@@ -1,7 +1,7 @@
 """The queries of a SQL source, as sqlglot trees with typed literals.
 
 Belongs here: what is asked, alike of every database. Not here: how each of them says it
-(`sql_dialects`), and connecting, streaming and failures (`sql`).
+(`sql_dialects`), who runs it (`sql_driver`), and what a source checks (`sql`).
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,117 @@
+"""How a query is run: one small interface over the libraries that read databases into Arrow.
+
+Belongs here: what every driver promises, reaching a server, and what goes wrong with any of them,
+told as a failure of the source and without its secrets. Not here: the libraries themselves
+(`sql_connectorx`), and what is asked (`sql_query`).
+"""
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from retail_platform.control.redaction import redact
+from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
+
+BATCH_ROWS = 16_384
+_CONNECT_SECONDS = 5.0
+
+# What no second attempt mends, as the drivers word it.
+_PERMANENT_SIGNS = (
+    "authentication failed",
+    "login failed",
+    "permission",
+    "syntax error",
+    "does not exist",
+    "no such",
+    "invalid column",
+    "invalid object",
+    "not a database",
+    "malformed",
+)
+
+
+class Driver(ABC):
+    """One library that runs queries at one database. Holds no connection between two of them."""
+
+    _default_ports: ClassVar[dict[str, int]] = {"postgresql": 5432, "mssql": 1433}
+
+    def __init__(self, url: sa.URL, source: str) -> None:
+        self._url = url
+        self._source = source
+
+    def stream(self, text: str, *, place: str) -> Iterator[pa.RecordBatch]:
+        """Open a query now; the iterator that is returned gives its batches.
+
+        Args:
+            text: The query.
+            place: What is read, for messages.
+
+        Raises:
+            TransientFailure: The database cannot be reached, or, also while the batches are taken,
+                the connection broke.
+            PermanentFailure: The database refused the query.
+        """
+        try:
+            self._reach()
+        except OSError as error:
+            raise TransientFailure(
+                f"source {self._source}, table {place}: {self.host} cannot be reached ({error}); "
+                "check that the database runs and that the source's URL names the right host"
+            ) from error
+        try:
+            batches = self._open(text)
+        except BaseException as error:
+            if not self._is_fault(error):
+                raise
+            raise self._failure(place, error) from None
+        return self._watched(batches, place)
+
+    @property
+    def host(self) -> str:
+        """Where the database is, for messages."""
+        return f"{self._url.host}:{self._port}/{self._url.database}"
+
+    @abstractmethod
+    def _open(self, text: str) -> Iterable[pa.RecordBatch]:
+        """Start a query; its batches have up to ``BATCH_ROWS`` rows."""
+
+    def _is_fault(self, error: BaseException) -> bool:
+        """Whether the driver, or what it streams through, says that a read failed."""
+        return isinstance(error, (RuntimeError, pa.ArrowException, OSError))
+
+    def _reach(self) -> None:
+        """Fail within seconds where drivers would wait and log for half a minute.
+
+        Raises:
+            OSError: The database is not there.
+        """
+        if self._url.host:
+            socket.create_connection((self._url.host, self._port), _CONNECT_SECONDS).close()
+
+    @property
+    def _port(self) -> int:
+        return self._url.port or self._default_ports[self._url.get_backend_name()]
+
+    def _watched(self, batches: Iterable[pa.RecordBatch], place: str) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except BaseException as error:
+            if not self._is_fault(error):
+                raise
+            raise self._failure(place, error) from None
+
+    def _failure(self, place: str, error: BaseException) -> PlatformFailure:
+        found = redact(str(error), self._url.password or "")
+        if any(sign in found.lower() for sign in _PERMANENT_SIGNS):
+            return PermanentFailure(
+                f"source {self._source}, table {place}: {self.host} refused the query ({found}); "
+                "check the account's rights and the table's row in the catalog"
+            )
+        return TransientFailure(
+            f"source {self._source}, table {place}: reading from {self.host} broke off ({found}); "
+            "it is tried again; if it stays, check the database's log"
+        )
