@@ -190,6 +190,55 @@ def google(local_hour: int, micros: int, fetched: str, **changes: Any) -> Row:
     } | changes
 
 
+def event(number: int, visitor: str | None, occurred: str, **changes: Any) -> Row:
+    """A page that a visitor of the web shop sees."""
+    return {
+        "event_id": f"e{number}",
+        "event_name": "page_view",
+        "occurred_at": at(occurred),
+        "session_id": f"s-{number}",
+        "client_id": visitor,
+        "device": "mobile",
+        "page": f"/{number}",
+    } | changes
+
+
+def click(campaign: str, number: str) -> Row:
+    """What a click on a Facebook campaign adds to an event."""
+    return {
+        "utm_source": "facebook",
+        "utm_medium": "cpc",
+        "utm_campaign": "Spring",
+        "utm_id": campaign,
+        "fbclid": number,
+    }
+
+
+def ticket(number: int, customer_id: int | None, created: str, updated: str, **changes: Any) -> Row:
+    """A ticket by e-mail."""
+    return {
+        "ticket_id": number,
+        "status": "open",
+        "category": "delivery",
+        "customer_id": customer_id,
+        "requester_role": "end-user",
+        "channel": "email",
+        "created_at": at(created),
+        "updated_at": at(updated),
+    } | changes
+
+
+def comment(number: int, ticket_id: int, created: str, **changes: Any) -> Row:
+    """A public comment of an agent."""
+    return {
+        "comment_id": number,
+        "ticket_id": ticket_id,
+        "author_role": "agent",
+        "is_public": True,
+        "created_at": at(created),
+    } | changes
+
+
 LAST_MONTH = utc("2026-02-28T23:30:00")
 LONG_AGO = utc("2025-01-01T00:00:00")
 BATCHES: list[Batch] = [
@@ -244,6 +293,23 @@ BATCHES: list[Batch] = [
         "stock_levels": [stock(10, 50, "09:00:00"), stock(20, 0, "09:00:00")],
         "facebook_insights": [facebook(5, "10.0000", "11:00:00")],
         "google_campaign_performance": [google(2, 5_123_456, "11:00:00")],
+        # Late events join a's visits at 10:00 and 10:55, and tell of b's last month.
+        "web_events": [
+            event(1, "a", "10:00:00"),
+            event(2, "a", "10:25:00", customer_id=1, **click("f1", "click-a")),
+            event(3, "b", "10:05:00", event_name="view_item", product_id=10),
+            event(4, None, "10:10:00"),
+        ],
+        "tickets": [ticket(1, 1, "10:10:00", "10:10:00")],
+        "ticket_comments": [
+            comment(11, 1, "10:10:00", author_role="end-user"),
+            comment(12, 1, "10:40:00"),
+            comment(13, 1, "10:41:00", is_public=False),
+            comment(21, 2, "10:50:00"),
+        ],
+        "product_reviews": [
+            {"review_id": 1, "product_id": 10, "rating": 5, "created_at": at("10:30:00")}
+        ],
     },
     {
         "orders": [
@@ -256,6 +322,20 @@ BATCHES: list[Batch] = [
         "facebook_insights": [
             facebook(5, "12.5000", "12:00:00"),
             facebook(6, "1.0000", "12:00:00"),
+        ],
+        "web_events": [
+            event(5, "a", "10:56:00", event_name="add_to_cart", product_id=10),
+            event(6, "a", "11:00:00", event_name="purchase", order_number="SO100", customer_id=1),
+            event(7, "b", "11:10:00"),
+        ],
+        "tickets": [ticket(2, 2, "10:45:00", "11:30:00", channel="phone")],
+        "survey_responses": [
+            {
+                "response_id": "r1",
+                "customer_id": 9,
+                "category": "Bikes",
+                "answered_at": at("11:05:00"),
+            }
         ],
     },
     {
@@ -279,6 +359,17 @@ BATCHES: list[Batch] = [
             till(12, 3, -1, stock_code="never sold", invoice_no="C513"),
         ],
         "stock_levels": [stock(10, 45, "12:15:00")],
+        "web_events": [event(8, "a", "12:20:00", **click("f2", "click-later"))],
+        "tickets": [ticket(1, 1, "10:10:00", "12:30:00", channel="chat", satisfaction="good")],
+        "product_reviews": [
+            {
+                "review_id": 1,
+                "product_id": 10,
+                "rating": 2,
+                "created_at": at("10:30:00"),
+                "updated_at": at("12:00:00"),
+            }
+        ],
     },
     {
         "customers": [customer(9, 1, at("13:00:00"))],
@@ -298,6 +389,14 @@ BATCHES: list[Batch] = [
             google(2, 6_000_000, "14:00:00", campaign_status="PAUSED"),
             google(3, 1_000_000, "14:00:00", campaign_status="PAUSED"),
         ],
+        "web_events": [
+            event(9, "a", "10:40:00", page="/late"),
+            event(10, "b", "10:00:00", gclid="click-b", utm_id="g1", occurred_at=LAST_MONTH),
+        ],
+        "tickets": [
+            ticket(2, 2, "10:45:00", "13:30:00", channel="phone", satisfaction="bad"),
+            ticket(3, None, "13:00:00", "13:00:00", _deleted=True),
+        ],
     },
     {
         "territories": [{"territory_id": 2, "name": "Central", "modified_at": at("14:00:00")}],
@@ -305,5 +404,8 @@ BATCHES: list[Batch] = [
         "orders": [order(106, "13:40:00", "14:05:00", customer_id=9)],
         "pos_transactions": [till(14, 1, 1)],
         "stock_levels": [stock(10, 40, "14:10:00"), stock(20, 7, "14:20:00")],
+        "web_events": [
+            event(11, "b", "13:39:00", event_name="purchase", order_number="SO106"),
+        ],
     },
 ]

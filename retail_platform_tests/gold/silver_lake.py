@@ -112,6 +112,33 @@ _ENTITIES = {
         "clicks bigint, cost_micros bigint, conversions money, conversions_value money, "
         "currency_code string, timezone_name string, daily_budget_micros bigint"
     ),
+    "web_events": (
+        "event_id string, event_name string, occurred_at timestamp, arrived_at timestamp, "
+        "session_id string, client_id string, customer_id bigint, device string, page string, "
+        "product_id bigint, order_number string, value money, currency string, "
+        "utm_source string, utm_medium string, utm_campaign string, utm_id string, "
+        "gclid string, fbclid string"
+    ),
+    "tickets": (
+        "ticket_id bigint, subject string, description string, ticket_type string, "
+        "priority string, status string, category string, customer_id bigint, "
+        "requester_name string, requester_email string, requester_role string, channel string, "
+        "channel_relation string, tags string, satisfaction string, created_at timestamp, "
+        "updated_at timestamp"
+    ),
+    "ticket_comments": (
+        "comment_id bigint, ticket_id bigint, author_role string, author_name string, "
+        "author_email string, body string, is_public boolean, created_at timestamp"
+    ),
+    "product_reviews": (
+        "review_id bigint, product_id bigint, product_class string, reviewer_age int, "
+        "review_title string, review_text string, rating int, is_recommended boolean, "
+        "helpful_votes int, created_at timestamp, updated_at timestamp"
+    ),
+    "survey_responses": (
+        "response_id string, customer_id bigint, category string, subcategory string, "
+        "answered_at timestamp"
+    ),
 }
 
 Row = Mapping[str, Any]

@@ -38,6 +38,11 @@ KEYS = {
         "segments_date",
         "segments_hour",
     ),
+    "web_events": ("event_id",),
+    "tickets": ("ticket_id",),
+    "ticket_comments": ("comment_id",),
+    "product_reviews": ("review_id",),
+    "survey_responses": ("response_id",),
 }
 VERSIONED = {"customers", "products", "suppliers", "stock_levels"}
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -115,4 +120,5 @@ class SilverModel:
 
 
 def _sequence(row: Row) -> datetime:
-    return row.get("modified_at") or row.get("_extracted_at") or EARLIEST
+    times = (row.get(name) for name in ("modified_at", "updated_at", "_extracted_at"))
+    return next((time for time in times if time), EARLIEST)

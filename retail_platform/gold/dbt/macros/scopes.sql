@@ -35,6 +35,26 @@
   )
 {%- endmacro %}
 
+{#- Tickets that changed, or of which a comment did. -#}
+{% macro touched_tickets() -%}
+  select ticket_id from {{ source('silver', 'tickets') }} where {{ in_hours('_hour') }}
+  union
+  select ticket_id from {{ source('silver', 'ticket_comments') }} where {{ in_hours('_hour') }}
+{%- endmacro %}
+
+{#- All that is known of a touched ticket, and reviews and answers that changed. -#}
+{% macro scope_touched_interactions() -%}
+  concat_ws(':', case when ticket_id is null then source else 'ticket' end, coalesce(cast(ticket_id as string), source_id)) in (
+    select concat('ticket:', cast(ticket_id as string)) from ({{ touched_tickets() }})
+    union
+    select concat('product_reviews:', cast(review_id as string))
+    from {{ source('silver', 'product_reviews') }} where {{ in_hours('_hour') }}
+    union
+    select concat('survey_responses:', response_id)
+    from {{ source('silver', 'survey_responses') }} where {{ in_hours('_hour') }}
+  )
+{%- endmacro %}
+
 {#- Every row: for tables that are computed anew each time, of which only real changes are written. -#}
 {% macro scope_everything() -%}true{%- endmacro %}
 
