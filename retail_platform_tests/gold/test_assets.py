@@ -24,7 +24,7 @@ from retail_platform_tests.gold.silver_lake import DBT_PROJECT, SILVER_ENTITIES,
 from retail_platform_tests.gold.silver_model import SilverModel
 
 PARTITIONS = dg.HourlyPartitionsDefinition("2026-03-01-00:00", fmt="%Y-%m-%d-%H:%M")
-TABLES = 20
+TABLES = 24
 KEYS = ["2026-03-01-10:00", "2026-03-01-11:00"]
 
 
@@ -68,11 +68,15 @@ def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
         "gold/dim_product",
         "gold/dim_store",
         "gold/dim_supplier",
+        "gold/fct_customer_interaction",
         "gold/fct_marketing_spend",
+        "gold/fct_order_click",
         "gold/fct_purchase_line",
         "gold/fct_sales",
         "gold/fct_stock_level",
         "gold/fct_stock_movement",
+        "gold/fct_web_session",
+        "gold/mart_attributed_sales",
         "gold/mart_customer_segment",
         "gold/mart_replenishment",
         "gold/mart_sales_by_region_category",
@@ -196,6 +200,7 @@ def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
         blocked = {
             "gold/dim_customer",
             "gold/fct_sales",
+            "gold/mart_attributed_sales",
             "gold/mart_sales_by_region_category",
             "gold/mart_sales_vs_spend",
             "gold/mart_stock_turnover",

@@ -87,7 +87,7 @@
 {%- endmacro %}
 
 {% macro scope_touched_days() -%}
-  cast(period_start as date) in ({{ touched_days() }})
+  cast(period_start as date) in ({{ touched_attribution_days() }})
 {%- endmacro %}
 
 {% macro scope_touched_stock_days() -%}

@@ -1,35 +1,53 @@
 {{ config(unique_key='period_key', scope='scope_touched_days') }}
 {#- A touched day is computed whole, its hours and itself: unchanged rows are not rewritten. -#}
+{%- do ref('fct_order_click') -%}
+{%- set counts = ['order_count', 'clicks'] -%}
+{%- set amounts = [
+  'sales_net', 'returns_amount', 'sales_facebook', 'sales_google', 'sales_unattributed',
+  'sales_last_click', 'orders_facebook', 'orders_google', 'spend_facebook', 'spend_google',
+] -%}
 with movements as (
   select
     sold_hour as hour_start, currency,
-    count(distinct coalesce(order_number, invoice_no)) as order_count,
-    cast(sum(net_amount) as decimal(19, 4)) as sales_net,
-    cast(sum(case when is_return then cast(0 - net_amount as decimal(19, 4)) else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as returns_amount,
-    cast(0 as bigint) as clicks,
-    cast(0 as decimal(19, 4)) as spend_facebook,
-    cast(0 as decimal(19, 4)) as spend_google,
-    max(_hour) as _hour
+    {{- movement(counts, amounts, {
+      'order_count': 'count(distinct coalesce(order_number, invoice_no))',
+      'sales_net': 'sum(net_amount)',
+      'returns_amount': sum_where('cast(0 - net_amount as decimal(19, 4))', 'is_return'),
+    }) }}
   from {{ ref('fct_sales') }}
   where not is_deleted and not is_cancelled
   {% if is_hourly() %}
-    and sold_date in ({{ touched_days() }})
+    and sold_date in ({{ touched_attribution_days() }})
+  {% endif %}
+  group by sold_hour, currency
+  union all
+  select
+    sold_hour as hour_start, currency,
+    {{- movement(counts, amounts, {
+      'sales_facebook': sum_where('net_amount', "platform = 'facebook'"),
+      'sales_google': sum_where('net_amount', "platform = 'google'"),
+      'sales_unattributed': sum_where('net_amount', "platform = 'none'"),
+      'sales_last_click': sum_where('net_amount', "rule = 'last_click'"),
+      'orders_facebook': sum_where('order_count', "platform = 'facebook'"),
+      'orders_google': sum_where('order_count', "platform = 'google'"),
+    }) }}
+  from {{ ref('mart_attributed_sales') }}
+  {% if is_hourly() %}
+  where sold_date in ({{ touched_attribution_days() }})
   {% endif %}
   group by sold_hour, currency
   union all
   select
     spend_hour as hour_start, currency,
-    cast(0 as bigint) as order_count,
-    cast(0 as decimal(19, 4)) as sales_net,
-    cast(0 as decimal(19, 4)) as returns_amount,
-    cast(sum(clicks) as bigint) as clicks,
-    cast(sum(case when platform = 'facebook' then spend else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as spend_facebook,
-    cast(sum(case when platform = 'google' then spend else cast(0 as decimal(19, 4)) end) as decimal(19, 4)) as spend_google,
-    max(_hour) as _hour
+    {{- movement(counts, amounts, {
+      'clicks': 'sum(clicks)',
+      'spend_facebook': sum_where('spend', "platform = 'facebook'"),
+      'spend_google': sum_where('spend', "platform = 'google'"),
+    }) }}
   from {{ ref('fct_marketing_spend') }}
   where not is_deleted
   {% if is_hourly() %}
-    and cast(spend_hour as date) in ({{ touched_days() }})
+    and cast(spend_hour as date) in ({{ touched_attribution_days() }})
   {% endif %}
   group by spend_hour, currency
 ),
@@ -43,12 +61,12 @@ periods as (
 totals as (
   select
     grain, period_start, currency,
-    cast(sum(order_count) as bigint) as order_count,
-    cast(sum(sales_net) as decimal(19, 4)) as sales_net,
-    cast(sum(returns_amount) as decimal(19, 4)) as returns_amount,
-    cast(sum(clicks) as bigint) as clicks,
-    cast(sum(spend_facebook) as decimal(19, 4)) as spend_facebook,
-    cast(sum(spend_google) as decimal(19, 4)) as spend_google,
+    {%- for name in counts %}
+    cast(sum({{ name }}) as bigint) as {{ name }},
+    {%- endfor %}
+    {%- for name in amounts %}
+    cast(sum({{ name }}) as decimal(19, 4)) as {{ name }},
+    {%- endfor %}
     max(_hour) as _hour
   from periods
   group by grain, period_start, currency
@@ -62,6 +80,12 @@ select
   order_count,
   sales_net,
   returns_amount,
+  sales_facebook,
+  sales_google,
+  sales_unattributed,
+  sales_last_click,
+  orders_facebook,
+  orders_google,
   clicks,
   spend_facebook,
   spend_google,
@@ -72,6 +96,12 @@ select
     then round(cast(spend_facebook + spend_google as double) / order_count, 6) end as cost_per_order,
   case when sales_net > 0
     then round(cast(spend_facebook + spend_google as double) / cast(sales_net as double), 6) end as spend_share,
+  {%- for platform in ['facebook', 'google'] %}
+  case when spend_{{ platform }} > 0
+    then round(cast(sales_{{ platform }} as double) / cast(spend_{{ platform }} as double), 6) end as roas_{{ platform }},
+  case when orders_{{ platform }} > 0
+    then round(cast(spend_{{ platform }} as double) / cast(orders_{{ platform }} as double), 6) end as cost_per_order_{{ platform }},
+  {%- endfor %}
   case when order_count > 0
     then round(cast(sales_net as double) / order_count, 6) end as average_order_value,
   case when sales_net + returns_amount > 0
