@@ -24,7 +24,8 @@ SALES = (
 )
 SPEND = (
     *("grain", "period_start", "currency", "order_count", "sales_net", "spend_facebook"),
-    *("spend_google", "spend_total", "clicks"),
+    *("spend_google", "spend_total", "clicks", "sales_facebook", "sales_google"),
+    *("sales_unattributed", "sales_last_click"),
 )
 STOCK = (
     *("name", "category", "advice", "on_hand", "on_order", "reorder_point", "suggested_quantity"),

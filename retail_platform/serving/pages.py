@@ -180,6 +180,9 @@ def _marketing() -> Page:
         Value(label="net sales", format="money", sum="sales_net"),
         Value(label="spend", format="money", sum="spend_total"),
         Value(label="ROAS", format="decimal", ratio=("sales_net", "spend_total")),
+        Value(label="ROAS Facebook", format="decimal", ratio=("sales_facebook", "spend_facebook")),
+        Value(label="ROAS Google", format="decimal", ratio=("sales_google", "spend_google")),
+        Value(label="by a known click", format="percent", ratio=("sales_last_click", "sales_net")),
         Value(label="cost per order", format="money", ratio=("spend_total", "order_count")),
         Value(label="share of spend", format="percent", ratio=("spend_total", "sales_net")),
         Value(label="clicks", format="count", sum="clicks"),
@@ -189,8 +192,11 @@ def _marketing() -> Page:
         name="marketing",
         title=TITLES["marketing"],
         note=(
-            "All sales of a period in a currency against all spend of that period in the currency; "
-            "no sale is attributed to a campaign here. Hours of the last 7 days."
+            "All sales of a period in a currency against all spend of that period in the currency. "
+            "A sale is attributed to the last ad that its buyer clicked in the 30 days before it. "
+            "Without a known click, sales are divided by region and UTC day: as the region's known "
+            "clicks of the day went, else as the day's spend went; without spend they are "
+            "unattributed. Hours of the last 7 days."
         ),
         filters=[CURRENCY, GRAIN, PERIOD],
         tiles=figures,
@@ -201,8 +207,15 @@ def _marketing() -> Page:
                 values={"spend_facebook": "Facebook", "spend_google": "Google"},
                 label="spend",
             ),
-            bars_by_time(
-                "Net sales", time="period_start", value="sales_net", label="net sales", color=None
+            lines_by_time(
+                "Net sales by what they are attributed to",
+                time="period_start",
+                values={
+                    "sales_facebook": "Facebook",
+                    "sales_google": "Google",
+                    "sales_unattributed": "unattributed",
+                },
+                label="net sales",
             ),
         ],
         table=Table(group=["period"], values=figures, sort="period", limit=100),

@@ -20,7 +20,7 @@ SELECTED = (
     *("--exclude", "test_type:unit", "tag:daily"),
 )
 LAST_DIGIT = Fraction(1, 10_000)
-Part = dict[tuple[str, str | None, str], Fraction]
+Part = dict[tuple[Any, Any, str], Fraction]
 
 
 @pytest.fixture(scope="module")
@@ -138,5 +138,7 @@ def _weights(lake: SilverLake, clicks: dict[str, Row]) -> dict[Any, Part]:
         if not counted:
             rule, counted = "none", {("none", None): Fraction(1)}
         total = sum(counted.values(), Fraction())
-        weights[place] = {(*campaign, rule): n / total for campaign, n in counted.items()}
+        weights[place] = {
+            (platform, campaign, rule): n / total for (platform, campaign), n in counted.items()
+        }
     return weights

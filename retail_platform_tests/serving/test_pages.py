@@ -73,6 +73,10 @@ SPEND_ROWS = [
         "spend_google": Decimal("2.2500"),
         "spend_total": Decimal("3.5000"),
         "clicks": 7,
+        "sales_facebook": Decimal("40.0000"),
+        "sales_google": Decimal("50.4000"),
+        "sales_unattributed": Decimal("10.1000"),
+        "sales_last_click": Decimal("20.1000"),
     }
     for days_ago in range(2)
 ]
@@ -279,6 +283,8 @@ def test_stock_segments_spend_and_loads_are_those_of_their_tables(
         "201.00",
         "0.88",
     )
+    assert (spend["ROAS Facebook"], spend["by a known click"]) == ("32.0", "20 %")
+    assert "last ad that its buyer clicked" in pages["marketing"].page.inner_text("body")
     loads = tiles(pages["platform"])
     assert (loads["loads"], loads["success rate"], loads["rows read"]) == ("3", "66.7 %", "30")
     assert (loads["rows in quarantine"], loads["checks that failed"]) == ("2", "1")
