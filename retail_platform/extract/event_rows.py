@@ -1,7 +1,7 @@
 """Messages as rows: the members of a JSON object as columns of text, beside where they came from.
 
 What cannot be read as such an object is kept as it came, with the reason: one poisoned message
-stops no other. Not here: the client (`kafka_client`), types (Silver).
+stops no other. Not here: the topic (`kafka_topic`), types (Silver).
 """
 
 import json

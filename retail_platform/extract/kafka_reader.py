@@ -11,7 +11,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from retail_platform.extract.event_rows import EVENT_META, EventRows
-from retail_platform.extract.kafka_client import KafkaTopic
+from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.extract.offsets import (
     OffsetRange,
     RecordedHours,

@@ -2,7 +2,7 @@
 
 Hours must part a topic without gap and overlap, whatever the order in which they are loaded and
 however clocks differ. So an hour begins where the recorded hour before it ended, and only where
-there is none does arrival time alone decide. Not here: asking brokers (`kafka_client`), recording
+there is none does arrival time alone decide. Not here: asking brokers (`kafka_topic`), recording
 (`retail_platform.control.offsets`).
 """
 

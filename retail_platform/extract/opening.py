@@ -9,6 +9,7 @@ from retail_platform.control.files import FileRegistry
 from retail_platform.extract.ads_opening import open_ads
 from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.files_reader import FilesReader, file_source
+from retail_platform.extract.kafka_opening import kafka_resource
 from retail_platform.extract.kafka_reader import KafkaReader
 from retail_platform.extract.nested import Flattener
 from retail_platform.extract.reader import PlanningReader
@@ -17,7 +18,6 @@ from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.sql_reader import SqlReader
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.connections import (
-    EnvironmentOrDefault,
     FacebookAdsConnection,
     FilesConnection,
     FromEnvironment,
@@ -27,7 +27,6 @@ from retail_platform.metadata.connections import (
     SqlConnection,
 )
 from retail_platform.metadata.loader import Table
-from retail_platform.resources.kafka import KafkaResource
 
 
 @contextmanager
@@ -81,47 +80,3 @@ def open_reader(
         case RestConnection() as connection:
             with rest_api(connection, table.source, value) as api:
                 yield rest_reader(table, connection, api)
-
-
-def kafka_resource(
-    connection: KafkaConnection, environ: Mapping[str, str], *, place: str
-) -> KafkaResource:
-    """The cluster of a connection.
-
-    Args:
-        connection: The connection.
-        environ: Where its settings and secrets are.
-        place: Table or asset, for messages.
-
-    Raises:
-        PermanentFailure: a variable that the connection needs is not set.
-    """
-
-    def chosen(setting: str | EnvironmentOrDefault | None) -> str:
-        if isinstance(setting, EnvironmentOrDefault):
-            return environ.get(setting.env) or setting.default
-        return setting or ""
-
-    def needed(name: str, setting: FromEnvironment | None) -> str:
-        found = environ.get(setting.env) if setting else None
-        if not found:
-            told = f"{setting.env}, which is not set" if setting else f"connection.{name}"
-            raise PermanentFailure(
-                f"{place}: its cluster needs {told}. `retail-platform demo` sets it for the "
-                "simulator where Kafka is there; set it to your own cluster otherwise."
-            )
-        return found
-
-    security = chosen(connection.security)
-    asks = security.startswith("sasl")
-    return KafkaResource(
-        bootstrap=needed("bootstrap", connection.bootstrap),
-        security=security,
-        mechanism=connection.mechanism,
-        username=needed("username", connection.username) if asks else "",
-        password=needed("password", connection.password) if asks else "",
-        ca_file=environ.get(connection.ca_file.env, "") if connection.ca_file else "",
-        arrival=chosen(connection.arrival),
-        heartbeat=chosen(connection.heartbeat),
-        clock_skew_seconds=connection.clock_skew.total_seconds(),
-    )

@@ -5,7 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from retail_platform.extract.kafka_client import KafkaSettings, KafkaTopic
+from retail_platform.extract.kafka_client import KafkaSettings
+from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.failures import PermanentFailure
 
 SECURITY = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")

@@ -9,7 +9,7 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.cimpl import NewPartitions
 
 from retail_platform.control.ledger import Ledger
-from retail_platform.extract.kafka_client import KafkaTopic
+from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform_tests.events.conftest import Maker
 from retail_platform_tests.kafka import SECONDS, Cluster, kafka_cluster
@@ -143,7 +143,7 @@ def test_offsets_that_expire_while_they_are_read(
         return arrived_at(topic, message)
 
     monkeypatch.setattr(KafkaTopic, "arrived_at", expire_once)
-    monkeypatch.setattr("retail_platform.extract.kafka_client.BATCH", 100)
+    monkeypatch.setattr("retail_platform.extract.kafka_topic.BATCH", 100)
     load = stream.bronze(0)
     assert load.stream is not None
     assert 0 < load.stream.lost < 5_900

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from retail_platform.extract.kafka_client import KafkaTopic
+from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.extract.offsets import OffsetRange
 from retail_platform.resources.kafka import KafkaResource
 from retail_platform.simulator.event_feed import HEARTBEAT, serve_events
