@@ -19,6 +19,7 @@ from retail_platform.demo.environment import PROJECT, demo_environment
 from retail_platform.demo.summary import CONSOLE
 from retail_platform.failures import PermanentFailure
 from retail_platform.serving.assets import OVERVIEW
+from retail_platform.simulator.http_serving import Quiet, running
 from retail_platform.simulator.simulator import Simulator
 
 START_SECONDS = 90
@@ -127,15 +128,10 @@ def _ended(name: str, home: Path) -> PermanentFailure:
 @contextmanager
 def _reports(folder: Path) -> Generator[str, None, None]:
     folder.mkdir(parents=True, exist_ok=True)
-    handler = partial(_QuietHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/{OVERVIEW}"
-        server.shutdown()
-        thread.join()
+    handler = partial(_FileHandler, directory=str(folder))
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as address:
+        yield f"http://{address}/{OVERVIEW}"
 
 
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: requests for reports are not worth a line in the terminal."""
+class _FileHandler(Quiet, SimpleHTTPRequestHandler):
+    """Files of a folder."""

@@ -1,12 +1,12 @@
 """Opens the readers of ad platforms: clients from a connection's settings, budgets from the row."""
 
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from typing import Any
 
 from retail_platform.control.calls import ApiCalls
 from retail_platform.extract.account import Account
 from retail_platform.extract.ads_reader import AdsReader
-from retail_platform.extract.google_ads import TOKEN_URL
 from retail_platform.metadata.connections import (
     FacebookAdsConnection,
     FromEnvironment,
@@ -37,43 +37,31 @@ def open_ads(
         PermanentFailure: a setting has no value.
     """
     if isinstance(connection, FacebookAdsConnection):
-        client = _facebook(table, connection, value).client(
+        client = FacebookAdsResource(**_settings(table, connection, value)).client(
             table.row.insights, expected=_account(connection), budget=_budget(table, calls)
         )
     else:
         assert table.row.gaql is not None, "the catalog checks it"
-        client = _google(table, connection, value).client(
+        client = GoogleAdsResource(**_settings(table, connection, value)).client(
             table.row.gaql, expected=_account(connection), budget=_budget(table, calls)
         )
-    with closing(client):
+    with client:
         yield AdsReader(client, connection.timezone)
 
 
-def _facebook(table: Table, connection: FacebookAdsConnection, value: Value) -> FacebookAdsResource:
-    return FacebookAdsResource(
-        base_url=value(connection.url),
-        token=value(connection.token),
-        account=value(connection.account),
-        app_id=value(connection.app_id) if connection.app_id else None,
-        app_secret=value(connection.app_secret) if connection.app_secret else None,
-        version=connection.version,
-        name=table.source,
-    )
-
-
-def _google(table: Table, connection: GoogleAdsConnection, value: Value) -> GoogleAdsResource:
-    return GoogleAdsResource(
-        base_url=value(connection.url),
-        refresh_token=value(connection.refresh_token),
-        client_id=value(connection.client_id),
-        client_secret=value(connection.client_secret),
-        developer_token=value(connection.developer_token),
-        customer=value(connection.customer),
-        login_customer=value(connection.login_customer) if connection.login_customer else None,
-        token_url=value(connection.token_url) if connection.token_url else TOKEN_URL,
-        version=connection.version,
-        name=table.source,
-    )
+def _settings(
+    table: Table, connection: FacebookAdsConnection | GoogleAdsConnection, value: Value
+) -> dict[str, Any]:
+    """The settings of a platform's resource: what the connection names, and what it says."""
+    named = {
+        name: value(setting) for name, setting in connection if isinstance(setting, FromEnvironment)
+    }
+    return {
+        "base_url": named.pop("url"),
+        **named,
+        "version": connection.version,
+        "name": table.source,
+    }
 
 
 def _account(connection: FacebookAdsConnection | GoogleAdsConnection) -> Account:

@@ -12,12 +12,12 @@ https://developers.facebook.com/docs/marketing-api/reference/ad-account.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
 from retail_platform.extract.account import Account, checked
+from retail_platform.extract.closing import Closing
 from retail_platform.extract.coverage import Bounds
 from retail_platform.extract.facebook_limits import (
     Throttle,
@@ -75,7 +75,7 @@ def columns_of(report: InsightsReport) -> list[str]:
     return [*_ACCOUNT, *_OF_LEVEL[report.level], *_MEASURES, *of_campaign]
 
 
-class FacebookAds:
+class FacebookAds(Closing):
     """One ad account; open it as a context or call `close`."""
 
     def __init__(
@@ -132,19 +132,6 @@ class FacebookAds:
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
-
-    def __enter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _value: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        self.close()
 
     def clock(self) -> datetime:
         """The API's present, aware UTC.

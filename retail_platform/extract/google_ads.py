@@ -12,12 +12,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
 from retail_platform.extract.account import Account, checked
+from retail_platform.extract.closing import Closing
 from retail_platform.extract.coverage import Bounds
 from retail_platform.extract.google_errors import delay, explained, in_stream, is_busy
 from retail_platform.extract.http import (
@@ -38,7 +38,7 @@ _WHO = "SELECT customer.id, customer.currency_code, customer.time_zone FROM cust
 Rows = list[dict[str, Any]]
 
 
-class GoogleAds:
+class GoogleAds(Closing):
     """One customer account; open it as a context or call `close`."""
 
     def __init__(
@@ -92,19 +92,6 @@ class GoogleAds:
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
-
-    def __enter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _value: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        self.close()
 
     def clock(self) -> datetime:
         """The API's present, aware UTC.

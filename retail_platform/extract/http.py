@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 from urllib.parse import quote_plus, urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from retail_platform.control.redaction import redact
+from retail_platform.extract.closing import Closing
 from retail_platform.extract.json_text import parsed_json
 from retail_platform.failures import PermanentFailure, TransientFailure
 
@@ -126,7 +127,7 @@ def _nothing(*_: object) -> None:
 
 
 @dataclass(kw_only=True)
-class JsonApi:
+class JsonApi(Closing):
     """One API behind one base URL; open it as a context or call `close`.
 
     Attributes:
@@ -164,14 +165,6 @@ class JsonApi:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
-
-    def __enter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the connections."""
-        self.close()
 
     def call(
         self,

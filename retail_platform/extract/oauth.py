@@ -7,9 +7,8 @@ token opens.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
+from retail_platform.extract.closing import Closing
 from retail_platform.extract.http import JsonApi, Patience, RequestRefused
 from retail_platform.failures import PermanentFailure
 
@@ -18,7 +17,7 @@ _DEFAULT_LIFE_SECONDS = 3600.0
 
 
 @dataclass(kw_only=True)
-class OAuthToken:
+class OAuthToken(Closing):
     """The access token of one grant; an `Authorization` of `JsonApi`.
 
     Attributes:
@@ -124,19 +123,6 @@ class OAuthToken:
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
-
-    def __enter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _value: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        self.close()
 
     def _renew(self) -> None:
         try:

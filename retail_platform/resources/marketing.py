@@ -13,22 +13,12 @@ from retail_platform.extract.http import Patience
 from retail_platform.extract.oauth import OAuthToken
 from retail_platform.metadata.ads import GaqlReport, InsightsReport
 
-Budget = Callable[[], None]
-"""Called before every request; raises where none may be sent."""
 
-
-class FacebookAdsResource(dg.ConfigurableResource[None]):
-    """One Facebook ad account.
+class AdsResource(dg.ConfigurableResource[None]):
+    """What the accounts of all ad platforms have in common.
 
     Attributes:
-        base_url: Such as ``https://graph.facebook.com``.
-        token: Access token, or ``file:`` and the path of a file that holds it; give it as
-            ``dg.EnvVar``, so that it stays out of the configuration.
-        account: Ad account id, with or without ``act_``.
-        app_id: Id of the app that the token was given to.
-        app_secret: Its secret; give it as ``dg.EnvVar``. With both a token in a file is exchanged
-            a week before it ends.
-        version: Version of the API.
+        base_url: Where the API is.
         name: The source in messages.
         attempts: Requests before a fault of the API fails the load.
         backoff: Seconds before the second request; doubled each time.
@@ -36,15 +26,43 @@ class FacebookAdsResource(dg.ConfigurableResource[None]):
     """
 
     base_url: str
+    name: str
+    attempts: int = 5
+    backoff: float = 0.5
+    longest_wait: float = 60.0
+
+    @property
+    def patience(self) -> Patience:
+        """How long a request is tried."""
+        return Patience(
+            attempts=self.attempts, backoff=self.backoff, longest_wait=self.longest_wait
+        )
+
+
+Budget = Callable[[], None]
+"""Called before every request; raises where none may be sent."""
+
+
+class FacebookAdsResource(AdsResource):
+    """One Facebook ad account.
+
+    Attributes:
+        base_url: Where the API is, such as ``https://graph.facebook.com``.
+        token: Access token, or ``file:`` and the path of a file that holds it; give it as
+            ``dg.EnvVar``, so that it stays out of the configuration.
+        account: Ad account id, with or without ``act_``.
+        app_id: Id of the app that the token was given to.
+        app_secret: Its secret; give it as ``dg.EnvVar``. With both a token in a file is exchanged
+            a week before it ends.
+        version: Version of the API.
+    """
+
     token: str
     account: str
     app_id: str | None = None
     app_secret: str | None = None
     version: str = "v25.0"
     name: str = "facebook_ads"
-    attempts: int = 5
-    backoff: float = 0.5
-    longest_wait: float = 60.0
 
     def client(
         self,
@@ -60,9 +78,6 @@ class FacebookAdsResource(dg.ConfigurableResource[None]):
             expected: Zone and currency that metadata gives the account.
             budget: Limit of calls.
         """
-        patience = Patience(
-            attempts=self.attempts, backoff=self.backoff, longest_wait=self.longest_wait
-        )
         app = (self.app_id, self.app_secret) if self.app_id and self.app_secret else None
         return FacebookAds(
             FacebookToken(
@@ -70,18 +85,18 @@ class FacebookAdsResource(dg.ConfigurableResource[None]):
                 base_url=self.base_url,
                 version=self.version,
                 app=app,
-                patience=patience,
+                patience=self.patience,
             ),
             account=self.account,
             report=report,
             expected=expected,
             budget=budget,
-            patience=patience,
+            patience=self.patience,
             polling=Polling(first=2 * self.backoff),
         )
 
 
-class GoogleAdsResource(dg.ConfigurableResource[None]):
+class GoogleAdsResource(AdsResource):
     """One Google Ads customer.
 
     Attributes:
@@ -94,13 +109,8 @@ class GoogleAdsResource(dg.ConfigurableResource[None]):
         login_customer: Manager account through which the customer is reached.
         token_url: Where access tokens are given.
         version: Version of the API.
-        name: The source in messages.
-        attempts: Requests before a fault of the API fails the load.
-        backoff: Seconds before the second request; doubled each time.
-        longest_wait: Seconds beyond which a wait is left to a later run.
     """
 
-    base_url: str
     refresh_token: str
     client_id: str
     client_secret: str
@@ -110,9 +120,6 @@ class GoogleAdsResource(dg.ConfigurableResource[None]):
     token_url: str = TOKEN_URL
     version: str = "v25"
     name: str = "google_ads"
-    attempts: int = 5
-    backoff: float = 0.5
-    longest_wait: float = 60.0
 
     def client(
         self,
@@ -128,9 +135,6 @@ class GoogleAdsResource(dg.ConfigurableResource[None]):
             expected: Zone and currency that metadata gives the customer.
             budget: Limit of calls.
         """
-        patience = Patience(
-            attempts=self.attempts, backoff=self.backoff, longest_wait=self.longest_wait
-        )
         return GoogleAds(
             self.base_url,
             authorization=OAuthToken.refresh_token(
@@ -139,7 +143,7 @@ class GoogleAdsResource(dg.ConfigurableResource[None]):
                 client_secret=self.client_secret,
                 refresh_token=self.refresh_token,
                 name=self.name,
-                patience=patience,
+                patience=self.patience,
             ),
             developer_token=self.developer_token,
             customer=self.customer,
@@ -148,6 +152,6 @@ class GoogleAdsResource(dg.ConfigurableResource[None]):
             login_customer=self.login_customer,
             expected=expected,
             budget=budget,
-            patience=patience,
+            patience=self.patience,
             name=self.name,
         )

@@ -8,7 +8,6 @@ Every answer carries ``X-Source-Clock`` (ISO 8601, UTC), the simulator's present
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from retail_platform.simulator.ads_answer import Answer
 from retail_platform.simulator.ads_facebook_state import FacebookState
 from retail_platform.simulator.ads_faults import Fault, Faults
 from retail_platform.simulator.ads_google import GoogleState
+from retail_platform.simulator.http_serving import Quiet, running
 
 __all__ = ["Faults", "serve", "serving"]
 
@@ -40,8 +40,6 @@ class AdsServer(ThreadingHTTPServer):
         google: Access tokens of the Google Ads API.
         requests: Method and path of every request, in order.
     """
-
-    daemon_threads = True
 
     def __init__(self, clock: Callable[[], datetime], seed: int, faults: Faults) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -59,10 +57,8 @@ class AdsServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     """One request: fault, rate limit, then the API named by the path."""
-
-    protocol_version = "HTTP/1.1"
 
     @property
     def _ads(self) -> AdsServer:
@@ -83,9 +79,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(ads_google.invalid("the body is not JSON"), None)
             return
         self._serve(body, {})
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep requests out of the console."""
 
     @property
     def _is_google(self) -> bool:
@@ -192,19 +185,8 @@ def serving(
         faults: What goes wrong on purpose; by default only the regular rate limit.
     """
     server = AdsServer(clock, seed, faults or Faults())
-    thread = threading.Thread(
-        target=server.serve_forever,
-        kwargs={"poll_interval": 0.05},
-        name="simulated-ads",
-        daemon=True,
-    )
-    thread.start()
-    try:
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

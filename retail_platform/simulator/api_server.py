@@ -8,7 +8,6 @@ Every answer carries ``X-Source-Clock`` (ISO 8601, UTC), the simulator's present
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from retail_platform.simulator.api_book import Book, Record
+from retail_platform.simulator.http_serving import Quiet, running
 
 CLIENT_ID = "retail-platform"
 CLIENT_SECRET = "simulated-crm-client-secret"  # noqa: S105 - opens the simulator only
@@ -49,8 +49,6 @@ class _Refused(Exception):
 class _Server(ThreadingHTTPServer):
     """The listening server with what its handlers need."""
 
-    daemon_threads = True
-
     def __init__(self, clock: Callable[[], datetime], books: Callable[[], Books]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.clock = clock
@@ -72,15 +70,10 @@ class _Server(ThreadingHTTPServer):
         return given is not None and (datetime.now(UTC) - given).total_seconds() < TOKEN_SECONDS
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _Handler(Quiet, BaseHTTPRequestHandler):
     @property
     def _api(self) -> _Server:
         return cast(_Server, self.server)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep requests out of the console."""
 
     def do_POST(self) -> None:
         form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
@@ -224,16 +217,5 @@ def serve(clock: Callable[[], datetime], books: Callable[[], Books]) -> Iterator
         books: The lists, asked at every request that needs them.
     """
     server = _Server(clock, books)
-    thread = threading.Thread(
-        target=server.serve_forever,
-        kwargs={"poll_interval": 0.05},
-        name="simulated-apis",
-        daemon=True,
-    )
-    thread.start()
-    try:
+    with running(server):
         yield server.base_url
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -4,23 +4,18 @@ Proves the client's settings against a real broker with SASL_SSL and PLAIN. It d
 Hubs' own limits.
 """
 
-import ipaddress
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from retail_platform.simulator.kafka_server import free_port
 from retail_platform_tests.kafka import Cluster, kafka_cluster, kafka_source
 from retail_platform_tests.platform.box import hour_at
 from retail_platform_tests.platform.catalogs import contract, write_catalog
+from retail_platform_tests.platform.certificates import self_signed
 from retail_platform_tests.platform.dagster_runs import (
     Location,
     checks,
@@ -52,7 +47,7 @@ SECURED = {
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, str, Path]]:
     """A cluster with a second listener, the address of that one, and who signed for it."""
     folder = tmp_path_factory.mktemp("tls")
-    certificate, port = _certificate(folder), free_port()
+    signed, port = self_signed(folder, "broker"), free_port()
     plain = "listener.name.secured.plain.sasl.jaas.config"
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     # The file is read as Java properties, where a backslash escapes.
@@ -63,10 +58,10 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster,
         "listener.name.secured.sasl.enabled.mechanisms": "PLAIN",
         plain: f'{login} "user_{USER}"="{PASSWORD}";',
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(folder / "broker.pem"),
+        "ssl.keystore.location": str(signed.both),
     }
     with kafka_cluster(settings) as cluster:
-        yield cluster, f"127.0.0.1:{port}", certificate
+        yield cluster, f"127.0.0.1:{port}", signed.certificate
 
 
 @pytest.fixture
@@ -158,34 +153,3 @@ def _nothing_planted(
     ]
     for secret in PLANTED:
         assert not [text[:80] for text in kept if secret in text]
-
-
-def _certificate(folder: Path) -> Path:
-    """A certificate that signs for itself; the broker's file has the key too."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    signed = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "broker.pem").write_bytes(secret + signed)
-    (folder / "ca.pem").write_bytes(signed)
-    return folder / "ca.pem"

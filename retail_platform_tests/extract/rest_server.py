@@ -4,7 +4,6 @@ Not the simulator: it knows what a test gives it, and what it was asked is kept.
 """
 
 import json
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from retail_platform.simulator.http_serving import Quiet, running
 
 TOKEN = "t0ken-0f-the-rest-api"
 CLIENT_SECRET = "cl1ent-s3cret-of-the-rest-api"
@@ -71,24 +72,13 @@ class RestServer:
 def serving_rest(state: RestServer) -> Iterator[RestServer]:
     """Serve on a free port for as long as the context is open."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with running(server) as address:
+        state.url = f"http://{address}"
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     state: RestServer
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
     def do_POST(self) -> None:
         form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))

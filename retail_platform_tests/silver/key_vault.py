@@ -4,8 +4,6 @@ After https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret: without 
 401 and says whom to ask for one; with a token it gives the secret or an error in the vault's form.
 """
 
-import datetime as dt
-import ipaddress
 import json
 import ssl
 from collections.abc import Iterator, Mapping
@@ -13,12 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from retail_platform.simulator.http_serving import Quiet, running
+from retail_platform_tests.platform.certificates import self_signed
 
 TOKEN = "a token of nobody"
 ERRORS = {404: "SecretNotFound", 403: "Forbidden", 429: "Throttled"}
@@ -51,25 +46,21 @@ def key_vault(folder: Path, secrets: Mapping[str, str]) -> Iterator[KeyVault]:
         folder: Where its certificate and key are written.
         secrets: Value by name.
     """
-    certificate, key = _self_signed(folder)
+    signed = self_signed(folder, "vault")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(signed.both)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    vault = KeyVault(f"127.0.0.1:{server.server_port}", certificate, secrets)
+    vault = KeyVault(f"127.0.0.1:{server.server_port}", signed.certificate, secrets)
     _Handler.vaults[server.server_port] = vault
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     try:
-        yield vault
+        with running(server):
+            yield vault
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
         del _Handler.vaults[server.server_port]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     vaults: dict[int, KeyVault] = {}  # noqa: RUF012 - servers make their handlers themselves
 
     def do_GET(self) -> None:
@@ -100,36 +91,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-def _self_signed(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "vault.pem", folder / "vault.key"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
