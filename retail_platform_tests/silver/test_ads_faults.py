@@ -11,11 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from retail_platform.control.models import Status, api_calls
+from retail_platform.extract.http import Patience
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 from retail_platform.metadata.loader import Catalog
+from retail_platform.resources.marketing import AdsResource
 from retail_platform.simulator.ads_facebook_state import TOKEN, Fate
 from retail_platform.simulator.ads_faults import Fault, Faults
-from retail_platform_tests.platform.box import Box, Row, open_box
+from retail_platform_tests.platform.box import Box, Row, hour_at, open_box
 from retail_platform_tests.platform.fixtures import Opener
 from retail_platform_tests.silver.ads_platforms import (
     FACEBOOK_TABLE,
@@ -158,6 +160,42 @@ def test_google_fails_clearly_and_completes_on_retry(
     message: str,
 ) -> None:
     fails_and_completes(new_box, undisturbed, GOOGLE_TABLE, faults, failure, message)
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_slow_server_is_given_up_and_the_hour_is_whole_on_retry(
+    new_box: Opener,
+    undisturbed: Mapping[str, list[Row]],
+    entity: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer that takes too long is asked for again, and one that stays away fails the hour."""
+    hasty = Patience(attempts=2, backoff=0.01, read_timeout=1.0)
+    monkeypatch.setattr(AdsResource, "patience", property(lambda _: hasty))
+    faults = Faults(kinds={2: "slow", 5: "slow", 6: "slow"}, slow_seconds=2.0)
+    fails_and_completes(
+        new_box, undisturbed, entity, faults, TransientFailure, "no answer .*Read timed out"
+    )
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_the_platform_s_clock_counts_and_not_ours(
+    new_box: Opener, undisturbed: Mapping[str, list[Row]], entity: str
+) -> None:
+    """One that is behind makes the hour wait; one that is ahead brings what it shows by then."""
+    box = new_box(few_days(entity))
+    with platforms() as running:
+        running.now = hour_at(1) - timedelta(seconds=1)
+        with pytest.raises(TransientFailure, match=r"clock says .* the hour is not closed yet"):
+            box.bronze(entity, 0, running.environ)
+        assert box.stored_bronze(entity) == []
+        running.both(box, entity, 0)
+        assert received(box, entity) == undisturbed[entity]
+        running.now = hour_at(2) + timedelta(minutes=7)
+        box.both(entity, 1, running.environ)
+    shown = money(box, entity)
+    closed = believed(entity, 1, DAYS)
+    assert {key: shown[key] for key in closed} == closed
 
 
 def fails_and_completes(
