@@ -1,28 +1,27 @@
 """Messages as rows: the members of a JSON object as columns of text, beside where they came from.
 
 What cannot be read as such an object is kept as it came, with the reason: one poisoned message
-stops no other. Not here: the topic (`kafka_topic`), types (Silver).
+stops no other. Not here: the topic (`kafka_topic`), elements of lists (`nested`), types (Silver).
 """
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from retail_platform.extract.json_lines import object_members
+from retail_platform.extract.json_lines import object_members, record_of
+from retail_platform.extract.nested import Flattener
 from retail_platform.failures import PermanentFailure
-from retail_platform.metadata.streams import Explode, Stream
+from retail_platform.metadata.streams import Stream
 
 EVENT_META = pa.schema(
     [
         ("_topic", pa.string()),
         ("_partition", pa.int32()),
         ("_offset", pa.int64()),
-        ("_element", pa.int64()),
         ("_key", pa.string()),
         ("_arrived_at", pa.timestamp("us", "UTC")),
         ("_tombstone", pa.bool_()),
@@ -36,8 +35,6 @@ _RESERVED = frozenset([*EVENT_META.names, "_hour", "_extracted_at", "_row_hash",
 _UNUSABLE = re.compile(r"[\s,;{}()=`.\"'\\/]")
 _SHOWN = 40
 _TOMBSTONE = "no payload: a tombstone, which the table does not take (columns: {_tombstone: ...})"
-_SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
 
 
 class ReceivedMessage(Protocol):
@@ -54,9 +51,8 @@ class ReceivedMessage(Protocol):
 class _Row:
     message: ReceivedMessage
     raw: str | None
-    members: dict[str, str | None]
+    members: Mapping[str, str | None]
     error: str | None
-    element: int | None = None
 
 
 class EventRows:
@@ -67,22 +63,39 @@ class EventRows:
         declared: Members that the contract knows, as the source spells them.
         place: Source and table, for messages.
         tombstones: Whether a key without a payload is a row as good as any.
+        lists: Members that are tables of their own.
+        flattener: What makes rows of the elements of a list; None: each event is a row.
     """
 
     def __init__(
-        self, stream: Stream, declared: Sequence[str], *, place: str, tombstones: bool = False
+        self,
+        stream: Stream,
+        declared: Sequence[str],
+        *,
+        place: str,
+        tombstones: bool = False,
+        lists: Sequence[str] = (),
+        flattener: Flattener | None = None,
     ) -> None:
         self.stream = stream
         self.tombstones = tombstones
         self.place = place
+        self._lists = frozenset(lists)
+        self._flattener = flattener
         # Columns of the lake are equal where they differ in case only; so are members.
-        self._names = {column_name(name).lower(): column_name(name) for name in declared}
+        names = flattener.columns if flattener else map(column_name, declared)
+        self._names = {name.lower(): name for name in names}
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of all batches so far: those of the contract, and what was met."""
         members = [pa.field(name, pa.string()) for name in self._names.values()]
         return pa.schema([*members, *EVENT_META])
+
+    @property
+    def unknown(self) -> list[str]:
+        """Members of the elements so far that no column takes; events have a column for each."""
+        return self._flattener.unknown if self._flattener else []
 
     def batch(
         self,
@@ -110,7 +123,6 @@ class EventRows:
             "_topic": [row.message.topic() for row in rows],
             "_partition": [row.message.partition() for row in rows],
             "_offset": [row.message.offset() for row in rows],
-            "_element": [row.element for row in rows],
             "_key": [_text_or_hex(row.message.key()) for row in rows],
             "_arrived_at": [arrived_at(row.message) for row in rows],
             "_tombstone": [row.message.value() is None for row in rows],
@@ -127,10 +139,13 @@ class EventRows:
         text, error = _decoded(value)
         if text is None:
             return [_Row(message, _text_or_hex(value), {}, error)]
-        members, error = object_members(text.removeprefix("\ufeff"))
-        if error is not None or self.stream.explode is None:
-            return [self._row(message, text, members, error)]
-        return self._exploded(message, text, members, self.stream.explode)
+        text = text.removeprefix("\ufeff")
+        if self._flattener is None:
+            return [self._row(message, text, *object_members(text))]
+        record, error = record_of(text)
+        if error is not None:
+            return [_Row(message, text, {}, error)]
+        return [_Row(message, None, row, None) for row in self._flattener.rows(record)]
 
     def _row(
         self,
@@ -138,7 +153,6 @@ class EventRows:
         raw: str,
         members: dict[str, str | None],
         error: str | None,
-        element: int | None = None,
     ) -> _Row:
         found: dict[str, str | None] = {}
         for member, value in members.items():
@@ -147,37 +161,14 @@ class EventRows:
                 continue
             if name in found:
                 twice = f"members that differ in case or signs only: {member}"
-                return _Row(message, raw, {}, error or twice, element)
+                return _Row(message, raw, {}, error or twice)
             found[name] = value
-        return _Row(message, raw, found, error, element)
-
-    def _exploded(
-        self,
-        message: ReceivedMessage,
-        raw: str,
-        members: dict[str, str | None],
-        explode: Explode,
-    ) -> list[_Row]:
-        elements, error = _elements(members.get(explode.list))
-        if error is not None:
-            return [_Row(message, raw, {}, f"member {explode.list}: {error}")]
-        kept = {name: members.get(member) for member, name in explode.keep.items()}
-        rows = []
-        for number, element in enumerate(elements):
-            own, error = object_members(element)
-            both = sorted(set(own) & set(kept))
-            if error is None and both:
-                error = f"member {both[0]} is in the element and in explode.keep"
-            place = f"{explode.list}[{number}]: " if error else ""
-            rows.append(
-                self._row(
-                    message, element, kept | own, f"{place}{error}" if error else None, number
-                )
-            )
-        return rows
+        return _Row(message, raw, found, error)
 
     def _column(self, member: str) -> str | None:
         """The column of a member; None where it stays in ``_raw`` only."""
+        if member in self._lists:
+            return None
         name = column_name(member)
         lower = name.lower()
         if lower in _RESERVED:
@@ -217,28 +208,3 @@ def _text_or_hex(value: bytes | str | None) -> str | None:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return f"0x{value.hex()}"
-
-
-def _elements(text: str | None) -> tuple[list[str], str | None]:
-    """The elements of a JSON list, each as the text that stands in it."""
-    if text is None:
-        return [], "missing, expected a list"
-    try:
-        whole = isinstance(json.loads(text), list)
-    except (json.JSONDecodeError, RecursionError):
-        whole = False
-    if not whole:
-        return [], f"expected a list, found {text[:_SHOWN]!r}"
-    elements: list[str] = []
-    place = _after_space(text, text.index("[") + 1)
-    while text[place] != "]":
-        _, end = _DECODER.raw_decode(text, place)
-        elements.append(text[place:end])
-        place = _after_space(text, end)
-        if text[place] == ",":
-            place = _after_space(text, place + 1)
-    return elements, None
-
-
-def _after_space(text: str, place: int) -> int:
-    return _SPACE.match(text, place).end()  # pyright: ignore[reportOptionalMemberAccess]

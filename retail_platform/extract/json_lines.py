@@ -62,7 +62,7 @@ def read_nested_lines(path: Path, form: JsonLinesFormat, flattener: Flattener) -
     for record in read_records(path, form, parse, header=False):
         error, members = record.error, None
         if error is None:
-            members, error = _object(record.raw)
+            members, error = record_of(record.raw)
         if error is not None:
             yield Record(record.line, [], record.raw, error, record.ended)
             continue
@@ -71,8 +71,8 @@ def read_nested_lines(path: Path, form: JsonLinesFormat, flattener: Flattener) -
             yield Record(record.line, values, record.raw, None, record.ended)
 
 
-def _object(text: str) -> tuple[object, str | None]:
-    """The object of a line, or what is wrong with the line."""
+def record_of(text: str) -> tuple[object, str | None]:
+    """The object that a text is, or what is wrong with the text."""
     try:
         members = parsed_json(text)
     except ValueError as error:

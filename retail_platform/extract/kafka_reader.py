@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from retail_platform.extract.event_rows import EVENT_META, EventRows
 from retail_platform.extract.kafka_topic import KafkaTopic
+from retail_platform.extract.nested import POSITION, Flattener
 from retail_platform.extract.offsets import (
     OffsetRange,
     RecordedHours,
@@ -32,6 +33,7 @@ class KafkaReader:
     def __init__(self, topic: KafkaTopic) -> None:
         self.topic = topic
         self._spool = Spool()
+        self._rows: EventRows | None = None
 
     def close(self) -> None:
         """Leaves the cluster, and drops what was not handed on."""
@@ -80,7 +82,7 @@ class KafkaReader:
             low, _ = self.topic.bounds(offsets.partition)
             lost[offsets.partition] = expired(offsets, low)
             held.append(replace(offsets, start=min(max(offsets.start, low), offsets.end)))
-        rows = event_rows(table)
+        rows = self._rows = event_rows(table)
         for messages in self.topic.messages(held):
             self._spool.add(rows.batch(messages, self.topic.arrived_at))
         for partition, more in self.topic.lost.items():
@@ -110,18 +112,26 @@ class KafkaReader:
             columns=None,
         )
 
+    def unknown_members(self) -> list[str]:
+        """Members of the elements of the last read that no column takes."""
+        return self._rows.unknown if self._rows else []
+
     def committed(self) -> None:
         """Nothing to remember: the offsets were recorded before they were read."""
 
 
 def event_rows(table: Table) -> EventRows:
     """What turns the messages of a table into rows."""
-    assert table.row.stream is not None, "a stream"
-    renamed = {target: source for source, target in table.row.columns.items()}
+    row = table.row
+    assert row.stream is not None, "a stream"
+    renamed = {target: source for source, target in row.columns.items()}
     declared = [renamed.get(column.name, column.name) for column in table.contract.columns]
+    flattener = Flattener.of(table, also=[POSITION], without=EVENT_META.names)
     return EventRows(
-        table.row.stream,
+        row.stream,
         [name for name in declared if name not in EVENT_META.names],
         place=f"bronze.{table.bronze}",
-        tombstones="_tombstone" in table.row.columns,
+        tombstones="_tombstone" in row.columns,
+        lists=row.lists,
+        flattener=flattener if row.elements else None,
     )

@@ -6,7 +6,7 @@ from (`rest`, `json_lines`), types and names of Silver (the contract).
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,12 @@ EXTRA = "_extra"
 """Column with the members that no other column takes, as JSON; NULL where there are none."""
 POSITION = "_position"
 ELEMENT = "_element"
+EMPTY = "_empty"
+"""Column of tables that are swept by record: TRUE in the one row of a record whose list is empty.
+
+Such a row says that all rows of its record are gone, and is none itself. A list that is not there
+says nothing: an API may leave it out of some answers.
+"""
 RECORD = "_record."
 PARENT = "_parent."
 SCALAR = "value"
@@ -38,7 +44,12 @@ class Flattener:
     """
 
     def __init__(
-        self, columns: Sequence[str], *, elements: str | None = None, lists: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        *,
+        elements: str | None = None,
+        lists: Sequence[str] = (),
+        tells_empty: bool = False,
     ) -> None:
         """Say where the columns are.
 
@@ -47,9 +58,10 @@ class Flattener:
                 `ELEMENT`.
             elements: Path of the list whose elements are the rows; None: the record is the row.
             lists: Paths that other tables take.
+            tells_empty: Whether a record whose list is empty has a row that says so, see `EMPTY`.
         """
         own = [name for name in dict.fromkeys(columns) if name not in RESERVED_COLUMNS]
-        self.columns = [*own, EXTRA]
+        self.columns = [*own, EXTRA, *([EMPTY] if tells_empty else [])]
         self._elements = elements.split(".") if elements else []
         self._record = _below(RECORD, own)
         self._parent = _below(PARENT, own)
@@ -61,11 +73,24 @@ class Flattener:
         self._unknown: dict[str, None] = {}
 
     @classmethod
-    def of(cls, table: Table) -> "Flattener":
-        """The flattener of a table: its contract's columns, by their paths."""
+    def of(
+        cls, table: Table, *, also: Sequence[str] = (), without: Collection[str] = ()
+    ) -> "Flattener":
+        """The flattener of a table: its contract's columns, by their paths.
+
+        Args:
+            table: The table's metadata.
+            also: Further columns.
+            without: Columns that come from elsewhere than the record.
+        """
         named = {target: path for path, target in table.row.columns.items()}
         columns = [named.get(column.name, column.name) for column in table.contract.columns]
-        return cls(columns, elements=table.row.elements, lists=table.row.lists)
+        return cls(
+            [*(name for name in columns if name not in without), *also],
+            elements=table.row.elements,
+            lists=table.row.lists,
+            tells_empty=table.row.is_swept_by_record,
+        )
 
     @property
     def schema(self) -> pa.Schema:
@@ -83,7 +108,9 @@ class Flattener:
             yield self._row(record, record, record, 0, None)
             return
         twins: Counter[str] = Counter()
+        found = False
         for element, parent, position in _elements(record, self._elements):
+            found = True
             name = None
             if ELEMENT in self.columns:
                 name = element_hash(element)
@@ -91,6 +118,9 @@ class Flattener:
                 # Equal elements are different rows: the second has a key of its own.
                 name = name if twins[name] == 1 else f"{name}-{twins[name]}"
             yield self._row(element, parent, record, position, name)
+        if not found and EMPTY in self.columns and _is_empty(record, self._elements):
+            records = {column: column_text(_at(record, p)) for column, p in self._record.items()}
+            yield {**dict.fromkeys(self.columns), **records, EMPTY: "true"}
 
     def _row(
         self, element: object, parent: object, record: object, position: int, name: str | None
@@ -105,6 +135,8 @@ class Flattener:
             row[POSITION] = str(position)
         extra = self._rest(members, self._taken, "")
         row[EXTRA] = column_text(extra) if extra else None
+        if EMPTY in self.columns:
+            row[EMPTY] = None
         return row
 
     def _rest(self, members: Mapping[str, Any], taken: _Tree, prefix: str) -> dict[str, Any]:
@@ -143,6 +175,17 @@ def _elements(holder: object, steps: Sequence[str]) -> Iterator[tuple[object, ob
             yield item, holder, place
         else:
             yield from _elements(item, steps[1:])
+
+
+def _is_empty(holder: object, steps: Sequence[str]) -> bool:
+    """Whether there is a list at the end of a path, or on the way to it, and nothing in it."""
+    if not isinstance(holder, dict) or steps[0] not in holder:
+        return False
+    found = holder[steps[0]]
+    if found is None or found == []:
+        return True
+    inner = found if isinstance(found, list) else [found]
+    return len(steps) > 1 and all(_is_empty(item, steps[1:]) for item in inner)
 
 
 def _at(members: object, path: Sequence[str]) -> object:

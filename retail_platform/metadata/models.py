@@ -140,11 +140,13 @@ class TableRow(Frozen):
         stream: For streams: the topic and how its messages become rows.
         rest: For REST: how the list is asked for.
         child_of: Table of the same source in whose records the rows lie. Load, path, files,
-            complete, archive and rest are that table's where they are left out here.
+            complete, archive, rest and stream are that table's where they are left out here.
         elements: Path of the list whose elements are the rows, one row for each; None: each record
             is a row. Columns are then paths in the element, ``_record.`` before a path begins at
             the record, ``_parent.`` at what holds the list, ``_position`` is the place in the list
-            (from 0) and ``_element`` a hash of the element, for lists without ids.
+            (from 0) and ``_element`` a hash of the element, for lists without ids. ``silver:
+            {sweep: [x]}`` of a column ``_record.y: x`` makes tombstones of the rows that a record
+            has lost, also where its list is empty now.
         lists: Paths in the row that tables of their own hold; found from those tables.
         maintenance: How its tables are compacted and how long their older versions are kept.
         pii: Personal Silver columns and how each is protected.
@@ -215,9 +217,26 @@ class TableRow(Frozen):
             raise ValueError(f"rest goes with load: incremental, full or snapshot, not {self.load}")
         if self.rest is not None and self.load == "incremental" and self.rest.since is None:
             raise ValueError("an incremental load of an API needs rest: {since: {member: ...}}")
-        if (self.elements or self.lists) and self.rest is None and not self._nested_lines:
+        nested = self.rest is not None or self.stream is not None or self._nested_lines
+        if (self.elements or self.lists) and not nested:
             raise ValueError(
-                "elements and lists go with rest, or files: {format: jsonl, nested: true}"
+                "elements and lists go with rest, stream, or files: {format: jsonl, nested: true}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_told(self) -> "TableRow":
+        if self.silver.sweep and self.load == "stream":
+            raise ValueError(
+                "silver.sweep goes with reads that bring a slice once; an hour of a topic may hold "
+                "several states of it: leave sweep out"
+            )
+        if self.silver.sweep and self.elements and not self._swept_by_file:
+            if self.is_swept_by_record:
+                return self
+            raise ValueError(
+                "silver.sweep of elements names columns of their record, such as columns: "
+                "{_record.id: x} and sweep: [x]: only it tells that its list is empty"
             )
         return self
 
@@ -265,6 +284,13 @@ class TableRow(Frozen):
     @property
     def _nested_lines(self) -> bool:
         return isinstance(self.files, JsonLinesFormat) and self.files.nested
+
+    @property
+    def is_swept_by_record(self) -> bool:
+        """Whether its rows are elements of a list that each record brings whole."""
+        paths = {target: path for path, target in self.columns.items()}
+        found = [paths.get(name, name) for name in self.silver.sweep]
+        return bool(self.elements and found) and all(p.startswith("_record.") for p in found)
 
     @property
     def _swept_by_file(self) -> bool:

@@ -7,7 +7,7 @@ the source's file as it was written. Reading nested records belongs to ``extract
 from collections.abc import Iterator
 from typing import Any
 
-INHERITED = ("load", "path", "files", "complete", "archive", "rest")
+INHERITED = ("load", "path", "files", "complete", "archive", "rest", "stream")
 
 
 def nested_families(source: object) -> object:

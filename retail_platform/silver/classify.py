@@ -3,7 +3,8 @@
 A row ends in exactly one class, so that the ledger balances:
 
 ``quarantined``  it breaks a rule;
-``rejected``     its watermark is missing and the metadata leaves such rows out;
+``rejected``     its watermark is missing and the metadata leaves such rows out, or it only says
+                 that the list of its record is empty;
 ``duplicate``    the batch holds a row of the same key with a greater sequence;
 ``stale``        the lake knows a row of the same key with a greater sequence;
 ``unchanged``    the stored row has the same content;

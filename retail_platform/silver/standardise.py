@@ -40,8 +40,9 @@ SOURCE_META = (
     "_topic",
     "_partition",
     "_offset",
-    "_element",
+    "_position",
     "_raw",
+    "_empty",
 )
 """What only some Bronze tables have beside their own columns."""
 PLACE = "_place"
@@ -151,7 +152,8 @@ def standardise(
         The contract's columns, the meta columns of Silver, ``_reasons`` (array of strings, empty
         for a good row), ``_payload`` (a refused row as received, as JSON without personal columns),
         ``_place`` (file and line, where there is one), ``_excluded`` (its watermark is missing or
-        in the future and the metadata leaves such rows out), ``_dated`` (its ``_watermark`` is
+        in the future and the metadata leaves such rows out; or it only says that the list of its
+        record is empty), ``_dated`` (its ``_watermark`` is
         the source's clock for the same reason), ``_unreadable_values`` (how many values outside of
         key and watermark cannot be read as their type), ``_doubled_times`` and ``_skipped_times``
         (how many of its values are local times that happened twice or never), ``_good`` (may enter
@@ -194,6 +196,7 @@ def standardise(
         "_hour",
         "_extracted_at",
         "_row_hash",
+        f"{_tells_empty(received)} as _empty",
         f"{_clock(received)} as _clock",
         f"{_parse_error(received, _unreadable(place))} as _unreadable",
         f"{_unreadable(content)} as _unreadable_content",
@@ -211,11 +214,12 @@ def standardise(
         "_hour",
         f"{gone} as _deleted",
         "false as _inferred",
-        f"array_compact({_reasons(table, moment, gone)}) as {REASONS}",
+        f"case when _empty then array_compact(array(cast(null as string))) else "
+        f"array_compact({_reasons(table, moment, gone)}) end as {REASONS}",
         PLACE,
         *changes,
         *as_received,
-        f"{moment.excluded} as _excluded",
+        f"({moment.excluded} or _empty) as _excluded",
         f"{moment.dated} as _dated",
         "size(array_compact(_unreadable_content)) as _unreadable_values",
     )
@@ -354,9 +358,16 @@ def _clock(received: pa.Schema) -> str:
     return "_extracted_at"
 
 
+def _tells_empty(received: pa.Schema) -> str:
+    """Whether a row only says that the list of its record is empty, see `extract.nested`."""
+    return "_empty is not null" if "_empty" in received.names else "false"
+
+
 def _place(received: pa.Schema) -> str:
     if "_topic" in received.names:
-        element = "coalesce(concat(', element ', cast(_element as string)), '')"
+        element = "''"
+        if "_position" in received.names:
+            element = "coalesce(concat(', element ', _position), '')"
         return (
             "concat('topic ', _topic, ', partition ', cast(_partition as string), ', offset ', "
             f"cast(_offset as string), {element})"

@@ -1,13 +1,11 @@
 """Hours of a REST API: whatever the API does, an hour is whole or fails and is whole on retry."""
 
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable
 
 from retail_platform.control.database import open_control
 from retail_platform.control.files import FileRegistry
@@ -16,16 +14,13 @@ from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 from retail_platform.quality.verdicts import HeldBack
 from retail_platform_tests.extract.rest_server import (
-    CLIENT_SECRET,
-    TOKEN,
     Fault,
     RestServer,
     serving_rest,
 )
 from retail_platform_tests.platform.box import Box, hour_at
-from retail_platform_tests.platform.dagster_runs import location
 from retail_platform_tests.platform.fixtures import Opener
-from retail_platform_tests.platform.rest_catalogs import Tickets, desk, desk_catalog
+from retail_platform_tests.platform.rest_catalogs import Tickets, desk
 
 FIVE = range(1, 6)
 
@@ -193,6 +188,55 @@ def test_a_list_is_a_table_whose_rows_know_their_record(box: Box, tickets: Ticke
     ]
 
 
+def comments(box: Box) -> dict[int, list[int]]:
+    """Live comments by ticket."""
+    found: dict[int, list[int]] = {}
+    for row in sorted(box.live("comments"), key=lambda row: row["comment_id"]):
+        found.setdefault(row["ticket_id"], []).append(row["comment_id"])
+    return found
+
+
+def test_a_list_that_loses_elements_or_all_of_them_loses_their_rows(
+    box: Box, tickets: Tickets
+) -> None:
+    """A list that is not in the answer says nothing; other records keep theirs."""
+    for ticket in range(1, 5):
+        tickets.put(ticket, "12:30", comments=[ticket * 10, ticket * 10 + 1])
+    box.both("comments", 0, tickets.environ())
+    tickets.close(1)
+    tickets.put(1, "13:10", comments=[])
+    tickets.put(2, "13:11", comments=[21])
+    tickets.put(3, "13:12")
+    del tickets.rows[3]["comments"]
+    loaded = box.both("comments", 1, tickets.environ())
+    assert comments(box) == {2: [21], 3: [30, 31], 4: [40, 41]}
+    counts = loaded.counts
+    assert (counts.read, counts.rejected, counts.applied, counts.swept) == (2, 1, 1, 3)
+    assert box.quarantined("comments") == []
+    again = box.both("comments", 1, tickets.environ())
+    assert (again.counts.applied, again.counts.swept) == (0, 0)
+    tickets.close(2)
+    tickets.put(1, "14:10", comments=[11])
+    box.both("comments", 2, tickets.environ())
+    assert comments(box) == {1: [11], 2: [21], 3: [30, 31], 4: [40, 41]}
+
+
+def test_an_emptied_list_is_told_whatever_the_order_in_which_hours_reach_silver(
+    box: Box, tickets: Tickets
+) -> None:
+    """An older hour brings nothing back that a later read of the record lacks."""
+    tickets.put(1, "12:30", comments=[10, 11])
+    tickets.put(2, "12:31", comments=[20])
+    box.bronze("comments", 0, tickets.environ())
+    tickets.close(1)
+    tickets.put(1, "13:10", comments=[])
+    box.bronze("comments", 1, tickets.environ())
+    for number in (1, 0, 1):
+        box.silver("comments", number)
+        assert 1 not in comments(box)
+    assert comments(box) == {2: [20]}
+
+
 def test_members_that_no_column_takes_are_kept_told_and_counted_as_another_schema(
     box: Box, tickets: Tickets
 ) -> None:
@@ -231,54 +275,6 @@ def test_a_missing_variable_is_named(box: Box, tickets: Tickets) -> None:
     del environ["DESK_CLIENT_ID"]
     with pytest.raises(PermanentFailure, match="DESK_CLIENT_ID, which is not set"):
         box.bronze("tickets", 0, environ)
-
-
-def test_tokens_and_secrets_are_in_no_log_event_ledger_nor_file(
-    tickets: Tickets,
-    engine_address: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    fill(tickets)
-    for name, value in tickets.environ().items():
-        monkeypatch.setenv(name, value)
-    caplog.set_level(logging.DEBUG)
-    catalog = desk_catalog(tmp_path / "catalog")
-    planted = [CLIENT_SECRET, TOKEN]
-
-    def telling(path: str, query: dict[str, str]) -> tuple[int, Any]:
-        # As some APIs do: the refusal repeats who asked.
-        token = next(iter(tickets.server.tokens))
-        return 403, {"error": {"message": f"Bearer {token} with {CLIENT_SECRET} may not"}}
-
-    with location(catalog, tmp_path / "home", engine_address) as run:
-        good = run.run(0, "bronze/desk__tickets", "silver/tickets")
-        assert good.success
-        tickets.close(1)
-        tickets.server.answer = telling
-        bad = run.run(1, "bronze/desk__tickets")
-        assert not bad.success
-        events = [
-            entry.to_json()
-            for result in (good, bad)
-            for entry in run.instance.all_logs(result.run_id)
-        ]
-        (load,) = [load for load in run.ledger.loads(status="FAILURE") if load.hour == hour_at(1)]
-    assert "may not" in str(load.error)
-    assert any("may not" in event for event in events)
-    out, err = capfd.readouterr()
-    logs = "\n".join(record.getMessage() + str(record.exc_text) for record in caplog.records)
-    told = [*events, out, err, logs, str(load)]
-    told += [
-        path.read_bytes().decode("latin-1")
-        for path in (tmp_path / "home").rglob("*")
-        if path.is_file()
-    ]
-    assert DeltaTable(str(tmp_path / "home/lake/bronze/desk__tickets")).count() == len(FIVE)
-    for secret in planted:
-        assert not [text[:200] for text in told if secret in text]
 
 
 def test_pages_are_asked_for_as_they_are_used(tmp_path: Path, tickets: Tickets) -> None:

@@ -1,11 +1,17 @@
 """What a message becomes: columns as events bring them, and quarantine for poison."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from retail_platform.metadata.loader import load_catalog
 from retail_platform_tests.events.conftest import Maker
+from retail_platform_tests.kafka import Cluster, kafka_source
+from retail_platform_tests.platform.box import hour_at
+from retail_platform_tests.platform.catalogs import contract, write_catalog
+from retail_platform_tests.platform.fixtures import Opener
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
 
@@ -78,34 +84,77 @@ def test_a_contract_may_be_all_that_becomes_columns(new_stream: Maker) -> None:
     assert json.loads(row["_raw"]) == {"id": 1, "noise-17": "x"}
 
 
-def test_a_list_inside_the_event_gives_the_rows(new_stream: Maker) -> None:
-    """Each with its place in the list and what it keeps of the event."""
-    stream = new_stream(
-        columns={"order_no": "string", "line": "bigint", "sku": "string"},
-        key=["order_no", "line"],
-        stream={"explode": {"list": "lines", "keep": {"no": "order_no"}}},
+def test_a_member_that_changes_type_between_two_batches_is_judged_row_by_row(
+    new_stream: Maker,
+) -> None:
+    """Bronze has all of it as text; Silver takes what can be read as the contract's type."""
+    stream = new_stream()
+    stream.put(0, {"id": 1, "amount": 10.5})
+    stream.load(0)
+    stream.put(1, {"id": 2, "amount": "10.50"}, {"id": 3, "amount": {"value": 1}})
+    stream.put(1, {"id": "4", "amount": None}, {"id": 5, "amount": "plenty"})
+    load = stream.load(1)
+    assert (load.counts.applied, load.counts.quarantined) == (2, 2)
+    assert [str(row["amount"]) for row in stream.box.live("events")] == ["10.50", "10.50", "None"]
+    assert sorted(row["reasons"] for row in stream.box.quarantined("events")) == [
+        "amount: cannot read plenty as decimal(10,2)",
+        'amount: cannot read {"value": 1} as decimal(10,2)',
+    ]
+
+
+LINES = {
+    "table": "lines",
+    "child_of": "events",
+    "elements": "lines",
+    "key": ["order_no", "line"],
+    "columns": {"_record.no": "order_no"},
+    "silver": {"entity": "lines", "merge": "upsert"},
+}
+
+
+def test_a_list_inside_the_event_is_a_table_of_its_own(
+    kafka: Cluster, new_box: Opener, tmp_path: Path
+) -> None:
+    """As in every nested source: each element with its place, and what it takes of the event."""
+    topic = kafka.topic()
+    columns = {"order_no": "string", "line": "bigint", "sku": "string"}
+    source = kafka_source(topic, {"key": ["id"], "columns": {"no": "id"}})
+    source["tables"].append(LINES)
+    catalog = load_catalog(
+        write_catalog(
+            tmp_path,
+            [source],
+            [
+                contract("events", {"id": "string"}, ["id"]),
+                contract("lines", columns, ["order_no", "line"]),
+            ],
+        )
     )
-    stream.put(
-        0,
-        {"no": "A", "lines": [{"line": 1, "sku": "x"}, {"line": 2, "sku": 'a,]"}'}]},
+    box = new_box(catalog)
+    kafka.put(
+        topic,
+        {"no": "A", "lines": [{"line": 1, "sku": "x"}, {"line": 2, "sku": 'a,]"}', "gift": 1}]},
         {"no": "B", "lines": []},
         {"no": "C", "lines": 5},
         {"no": "D"},
         {"no": "E", "lines": [3, {"line": 1, "sku": "z"}]},
+        b"no json",
+        at=hour_at(0),
     )
-    load = stream.load(0)
-    rows = stream.box.live("events")
-    assert sorted((row["order_no"], row["line"], row["sku"]) for row in rows) == [
-        ("A", 1, "x"),
-        ("A", 2, 'a,]"}'),
-        ("E", 1, "z"),
-    ]
-    refused = {row["place"]: row["reasons"] for row in stream.box.quarantined("events")}
-    assert load.counts.quarantined == 3
-    assert "expected a list" in refused[f"topic {stream.topic}, partition 0, offset 2"]
-    assert "missing" in refused[f"topic {stream.topic}, partition 0, offset 3"]
-    assert "lines[0]" in refused[f"topic {stream.topic}, partition 0, offset 4, element 0"]
-    assert stream.bronze(0).counts.applied == 0
+    bronze = box.bronze("lines", 0, kafka.environ)
+    assert bronze.unknown_columns == ["gift", "value"]
+    load = box.silver("lines", 0)
+    found = sorted((row["order_no"], row["line"], row["sku"]) for row in box.live("lines"))
+    assert found == [("A", 1, "x"), ("A", 2, 'a,]"}'), ("E", 1, "z")]
+    refused = {row["place"]: row["reasons"] for row in box.quarantined("lines")}
+    assert load.counts.quarantined == len(refused) == 3
+    assert "line is missing" in refused[f"topic {topic}, partition 0, offset 2, element 0"]
+    assert "line is missing" in refused[f"topic {topic}, partition 0, offset 4, element 0"]
+    assert "no JSON object" in refused[f"topic {topic}, partition 0, offset 5"]
+    assert box.bronze("lines", 0, kafka.environ).counts.applied == 0
+    box.both("events", 0, kafka.environ)
+    assert [row["id"] for row in box.live("events")] == list("ABCDE")
+    assert "lines" not in box.stored_bronze("events")[0], "of its own table"
 
 
 def test_a_tombstone_deletes_where_the_table_takes_it(new_stream: Maker) -> None:

@@ -102,6 +102,32 @@ def test_a_record_without_elements_has_no_rows(record: str) -> None:
     assert rows(["id"], record, elements="comments") == []
 
 
+@pytest.mark.parametrize(
+    ("elements", "record", "told"),
+    [
+        ("list", '{"id": 1, "list": []}', True),
+        ("list", '{"id": 1, "list": null}', True),
+        ("list", '{"id": 1}', False),
+        ("list", '{"id": 1, "list": [{"x": 1}]}', False),
+        ("list.files", '{"id": 1, "list": []}', True),
+        ("list.files", '{"id": 1, "list": [{"files": []}, {"files": []}]}', True),
+        ("list.files", '{"id": 1, "list": [{"files": []}, {}]}', False),
+        ("list.files", '{"id": 1, "list": {"files": []}}', True),
+        ("list.files", '{"id": 1, "list": 5}', False),
+    ],
+)
+def test_a_record_whose_list_is_empty_says_so_where_it_is_asked(
+    elements: str, record: str, told: bool
+) -> None:
+    flattener = Flattener(["x", "_record.id"], elements=elements, tells_empty=True)
+    found = list(flattener.rows(parsed_json(record)))
+    empty = [row for row in found if row["_empty"]]
+    assert empty == (
+        [{"x": None, "_record.id": "1", "_extra": None, "_empty": "true"}] if told else []
+    )
+    assert all(row.keys() == {"x", "_record.id", "_extra", "_empty"} for row in found)
+
+
 def test_a_number_and_a_text_of_the_same_digits_are_told_apart_in_json() -> None:
     assert json_text(parsed_json('{"b": 1.0, "a": "1.0"}')) == '{"a": "1.0", "b": 1.0}'
 

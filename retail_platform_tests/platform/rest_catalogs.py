@@ -118,7 +118,7 @@ def desk_catalog(folder: Path, **row: Any) -> Path:
         "key": ["comment_id"],
         "watermark": {"column": "created_at"},
         "columns": {"id": "comment_id", "_record.id": "ticket_id"},
-        "silver": {"entity": "comments", "merge": "upsert"},
+        "silver": {"entity": "comments", "merge": "upsert", "sweep": ["ticket_id"]},
         "depends_on": ["tickets"],
     }
     source = {
