@@ -43,6 +43,7 @@ class Settings:
         simulator: Whether the simulator in ``home`` stands in for the sources.
         quiet_hours: First hour of the nightly maintenance and the hour in which it begins no more
             tables, of the day in UTC.
+        live: Whether micro-batches of live tables run from the start, without a switch in the UI.
         without_sources: Sources of the catalog that this deployment leaves out: their tables are
             not loaded, and stay empty for those that read them.
     """
@@ -57,6 +58,7 @@ class Settings:
     pii_key: str | None
     simulator: bool
     quiet_hours: tuple[int, int] = (1, 5)
+    live: bool = False
     without_sources: frozenset[str] = frozenset()
 
     @classmethod
@@ -78,6 +80,7 @@ class Settings:
             "PII_KEY": "",
             "SIMULATOR": "0",
             "QUIET_HOURS": "1-5",
+            "LIVE": "0",
             "WITHOUT_SOURCES": "",
         }
         unknown = sorted(
@@ -99,8 +102,9 @@ class Settings:
             engine_url=value["ENGINE_URL"] or None,
             partitions_start=_instant(value["PARTITIONS_START"]),
             pii_key=value["PII_KEY"] or None,
-            simulator=_switch(value["SIMULATOR"]),
+            simulator=_switch("SIMULATOR", value["SIMULATOR"]),
             quiet_hours=_hours(value["QUIET_HOURS"]),
+            live=_switch("LIVE", value["LIVE"]),
             without_sources=frozenset(filter(None, value["WITHOUT_SOURCES"].split(","))),
         )
 
@@ -113,9 +117,9 @@ def _engine(text: str) -> Engine:
         raise PermanentFailure(f"RETAIL_ENGINE is {text!r}; expected one of {known}.") from error
 
 
-def _switch(text: str) -> bool:
+def _switch(name: str, text: str) -> bool:
     if text not in ("0", "1"):
-        raise PermanentFailure(f"RETAIL_SIMULATOR is {text!r}; expected 0 or 1.")
+        raise PermanentFailure(f"{PREFIX}{name} is {text!r}; expected 0 or 1.")
     return text == "1"
 
 

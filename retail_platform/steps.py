@@ -5,14 +5,19 @@ Assets only; nothing here knows a layer.
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
 
 from retail_platform.failures import BlockedFailure, PermanentFailure, TransientFailure
 from retail_platform.lakehouse.maintenance import compact_after_load
-from retail_platform.lakehouse.tables import Lakehouse, Layer
+from retail_platform.lakehouse.places import Layer
 from retail_platform.metadata.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    # Its engine's client costs a process a second that has no use for it.
+    from retail_platform.lakehouse.tables import Lakehouse
 
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -49,7 +54,7 @@ def preview(rows: pa.Table, hidden: frozenset[str] = frozenset()) -> dg.Markdown
 
 
 def compacted_after_load(
-    context: dg.AssetExecutionContext, lake: Lakehouse, layer: Layer, name: str, upkeep: Upkeep
+    context: dg.AssetExecutionContext, lake: "Lakehouse", layer: Layer, name: str, upkeep: Upkeep
 ) -> int:
     """Compacts a table that a load has left with too many small files.
 

@@ -222,11 +222,11 @@ def _rows(
     reason: str | None,
     since: datetime | None,
 ) -> "list[QuarantinedRow]":
-    from retail_platform.operations.quarantine import table_named
+    from retail_platform.operations.quarantine import quarantine_named
     from retail_platform.quality.quarantined import RowStatus, quarantined_rows
 
     catalog = platform.catalog
-    entities = [table_named(catalog, table).entity] if table else sorted(catalog.by_entity)
+    entities = [quarantine_named(catalog, table)] if table else catalog.quarantines
     return [
         row
         for entity in entities

@@ -92,7 +92,7 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
         import dagster as dg
 
         from retail_platform.definitions import build_defs
-        from retail_platform.demo.hours import asset_count, load_hour
+        from retail_platform.demo.hours import asset_count, load_hour, load_live
 
         defs = build_defs(settings)
         simulator.catch_up_events()
@@ -118,6 +118,13 @@ def _load(home: Path, hours: int, before: datetime | None, progress: Progress) -
                 outcomes.append(outcome)
                 CONSOLE.print(
                     f"{hour:%Y-%m-%d %H:%M} UTC  "
+                    f"{'loaded' if outcome.succeeded else '[red]failed[/]'} in "
+                    f"{outcome.seconds:.1f} s"
+                )
+            for outcome in load_live(settings, instance, planned[-1]):
+                outcomes.append(outcome)
+                CONSOLE.print(
+                    f"{', '.join(outcome.rows) or 'live table'}  micro-batch "
                     f"{'loaded' if outcome.succeeded else '[red]failed[/]'} in "
                     f"{outcome.seconds:.1f} s"
                 )

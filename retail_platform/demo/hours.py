@@ -1,4 +1,4 @@
-"""Loads one hour as a Dagster run of the whole graph in this process, and says what came of it."""
+"""Loads hours, and live tables, as Dagster runs in this process, and says what came of them."""
 
 import threading
 import time
@@ -10,8 +10,12 @@ from datetime import datetime
 
 import dagster as dg
 
+from retail_platform.live.assets import live_job_name
+from retail_platform.live.definitions import build_defs as build_live_defs
+from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.jobs import ALL_HOURLY
-from retail_platform.operations.running import run_hour, run_interrupted
+from retail_platform.operations.running import QUIET, run_hour, run_interrupted
+from retail_platform.settings import Settings
 
 POLL_SECONDS = 0.4
 ROW_COUNTS = ("dagster/row_count", "dagster/partition_row_count")
@@ -86,6 +90,29 @@ def load_hour(
     outcome.seconds = time.monotonic() - started
     on_progress(len(outcome.rows))
     return outcome
+
+
+def load_live(
+    settings: Settings, instance: dg.DagsterInstance, hour: datetime
+) -> list[HourOutcome]:
+    """Runs one micro-batch of each live table, as their schedules would every minute.
+
+    Args:
+        settings: Settings of the deployment.
+        instance: Where runs and events are kept.
+        hour: Hour under which their outcomes are told.
+    """
+    defs = build_live_defs(settings)
+    outcomes: list[HourOutcome] = []
+    for table in load_catalog(settings.catalog, without=settings.without_sources).live:
+        job = defs.resolve_job_def(live_job_name(table))
+        started = time.monotonic()
+        result = job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False)
+        outcome = _outcome(hour, result.all_events)
+        outcome.succeeded = result.success
+        outcome.seconds = time.monotonic() - started
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _outcome(hour: datetime, events: Sequence[dg.DagsterEvent]) -> HourOutcome:

@@ -9,6 +9,7 @@ Which way is taken is decided in ``tables``; what is merged, by the layers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -70,10 +71,14 @@ class Merge:
             )
         return f"MERGE INTO {target} t USING {source} s ON {self.condition} {' '.join(clauses)}"
 
-    def run_on(self, target: DeltaTable, rows: pa.Table) -> None:
-        """Runs it through delta-rs; no rows make no commit."""
+    def run_on(self, target: DeltaTable, rows: pa.Table) -> Mapping[str, Any]:
+        """Runs it through delta-rs; no rows make no commit.
+
+        Returns:
+            The metrics of the merge, as delta-rs names them; none without rows.
+        """
         if not rows.num_rows:
-            return
+            return {}
         merger = target.merge(
             rows,
             self.condition,
@@ -91,7 +96,7 @@ class Merge:
             merger = merger.when_not_matched_insert(
                 _quoted(_from_source(self.insert)), self.insert_when
             )
-        merger.execute()
+        return merger.execute()
 
 
 def _from_source(columns: Sequence[str]) -> dict[str, str]:

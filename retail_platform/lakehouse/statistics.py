@@ -6,10 +6,14 @@ that rewrites the file would store it. Columns of such decimals keep none; every
 honours the property. The macro `spark__tblproperties_clause` does the same for Gold.
 """
 
-import pyarrow as pa
-from pyspark.sql.types import DecimalType, StructType
+from typing import TYPE_CHECKING
 
-from retail_platform.metadata.types import sql_type
+import pyarrow as pa
+
+from retail_platform.metadata.types import DECIMAL, sql_type
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 STATISTICS_COLUMNS = "delta.dataSkippingStatsColumns"
 EXACT_DIGITS = 15
@@ -46,14 +50,13 @@ def statistics_configuration(schema: pa.Schema) -> dict[str, str]:
     )
 
 
-def statistics_options(schema: StructType) -> dict[str, str]:
+def statistics_options(schema: "StructType") -> dict[str, str]:
     """The same as options of a DataFrame's writer, from the DataFrame's schema."""
+    types = {field.name: field.dataType.simpleString() for field in schema.fields}
     decimals = {
-        field.name: field.dataType.precision
-        for field in schema.fields
-        if isinstance(field.dataType, DecimalType)
+        name: int(match[1]) for name, kind in types.items() if (match := DECIMAL.fullmatch(kind))
     }
-    names = [field.name for field in schema.fields if field.dataType.simpleString() in ORDERED]
+    names = [name for name, kind in types.items() if kind in ORDERED]
     return _configuration([*names, *decimals], decimals)
 
 

@@ -15,7 +15,6 @@ from typing import Any, cast
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.schema import Field as DeltaField
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
@@ -32,8 +31,9 @@ from retail_platform.lakehouse.places import (
     stored_tables,
     table_location,
 )
-from retail_platform.lakehouse.retyping import Retyped, retyped_columns, widened
-from retail_platform.lakehouse.statistics import statistics_configuration, statistics_options
+from retail_platform.lakehouse.retyping import Retyped, widened
+from retail_platform.lakehouse.statistics import statistics_options
+from retail_platform.lakehouse.storing import ensure_table
 from retail_platform.metadata.types import sql_type
 
 IN_MEMORY_ROWS = 20_000
@@ -128,35 +128,14 @@ class Lakehouse:
             PermanentFailure: a stored column has another type, or other columns partition
                 the stored table; nothing was changed.
         """
-        location = self.location(layer, name)
-        if not DeltaTable.is_deltatable(location):
-            DeltaTable.create(
-                location,
-                schema=schema,
-                partition_by=list(partition_by) or None,
-                mode="ignore",
-                configuration=statistics_configuration(schema),
-            )
-            return
-        parted = self.delta(layer, name).metadata().partition_columns
-        if parted != list(partition_by):
-            raise PermanentFailure(
-                f"{layer}.{name}: stored in partitions by {parted}, now partition_by is "
-                f"{list(partition_by)}. Partitions are fixed: put partition_by back, or move the "
-                "table's folder away and materialise its hours again from Bronze."
-            )
-        stored = self.schema(layer, name)
-        retyped = [str(column) for column in retyped_columns(stored, schema)]
-        if retyped and not keep_types:
-            raise PermanentFailure(
-                f"{layer}.{name}: columns changed type: {'; '.join(retyped)}. Types are frozen: "
-                "cast at the source's row, or rewrite the table and its contract."
-            )
-        added = [field for field in schema if field.name not in stored.names]
-        if added:
-            self.delta(layer, name).alter.add_columns(
-                [DeltaField.from_arrow(field.with_nullable(True)) for field in added]
-            )
+        ensure_table(
+            self.location(layer, name),
+            schema,
+            table=f"{layer}.{name}",
+            opened=lambda: self.delta(layer, name),
+            partition_by=partition_by,
+            keep_types=keep_types,
+        )
 
     def retype(
         self, layer: Layer, name: str, columns: Sequence[Retyped], *, zone: str = "UTC"

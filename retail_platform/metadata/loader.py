@@ -14,6 +14,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.column_policies import RemovedDefault
 from retail_platform.metadata.connections import Connection
 from retail_platform.metadata.contract import Contract
+from retail_platform.metadata.live import LiveTable, live_table, refuse_filled_twice
 from retail_platform.metadata.models import Dependency, Source, TableRow
 from retail_platform.metadata.yaml_files import Place, line_of, read_model
 
@@ -68,10 +69,12 @@ class Catalog:
         tables: Those that are loaded.
         left_out: Those of sources that this deployment leaves out. They exist in Silver, so that
             references to them and models over them work, and no load fills them.
+        live: Tables beside the hours, of sources that are not left out.
     """
 
     tables: tuple[Table, ...]
     left_out: tuple[Table, ...] = ()
+    live: tuple[LiveTable, ...] = ()
 
     @cached_property
     def by_entity(self) -> dict[str, Table]:
@@ -82,6 +85,11 @@ class Catalog:
     def by_bronze(self) -> dict[str, Table]:
         """Tables by Bronze name."""
         return {table.bronze: table for table in self.tables}
+
+    @cached_property
+    def quarantines(self) -> tuple[str, ...]:
+        """Names of all tables that may refuse rows, sorted: Silver entities and live tables."""
+        return tuple(sorted([*self.by_entity, *(table.entity for table in self.live)]))
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
@@ -124,12 +132,15 @@ def load_catalog(folder: Path, *, without: Collection[str] = ()) -> Catalog:
     for path, source in sources:
         for where, row in _rows(path, source):
             _check_references(where, row, tables)
+    live = [table for path, source in sources for table in _live(path, source, contracts)]
+    refuse_filled_twice(live, {entity: table.bronze for entity, table in tables.items()})
     _refuse_unknown(without, [source.source for _, source in sources])
     ordered = [tables[entity] for entity in _parents_first(tables, places)]
     kept = [table for table in ordered if table.source not in without]
     return Catalog(
         tables=tuple(_waiting_for(table, {other.entity for other in kept}) for table in kept),
         left_out=tuple(table for table in ordered if table.source in without),
+        live=tuple(table for table in live if table.source not in without),
     )
 
 
@@ -162,6 +173,18 @@ def _rows(path: Path, source: Source) -> Iterator[tuple[Place, TableRow]]:
             )
         first[row.table] = where
         yield where, row
+
+
+def _live(path: Path, source: Source, contracts: Mapping[str, Contract]) -> Iterator[LiveTable]:
+    for position, row in enumerate(source.live):
+        yield live_table(
+            Place(path, ("live", position), f"live table {row.table}"),
+            row,
+            source=source.source,
+            connection=source.connection,
+            owners=source.owners,
+            contract=contracts.get(row.table),
+        )
 
 
 def _refuse_twins(named: list[tuple[Path, str]], field: str) -> None:

@@ -27,6 +27,7 @@ from retail_platform.metadata.file_delivery import (
     completeness_from,
 )
 from retail_platform.metadata.file_formats import CSV, FileFormat, JsonLinesFormat
+from retail_platform.metadata.live import LiveRow
 from retail_platform.metadata.nested import nested_families
 from retail_platform.metadata.rest import Endpoint, MemberPath
 from retail_platform.metadata.streams import Stream
@@ -325,6 +326,7 @@ class Source(Frozen):
         owners: Dagster owners: e-mail addresses or ``team:name``.
         connection: How to reach it.
         tables: One row per table.
+        live: Tables beside the hours, kept current by micro-batches of a topic.
     """
 
     source: Name
@@ -332,6 +334,7 @@ class Source(Frozen):
     owners: tuple[str, ...] = ()
     connection: Connection
     tables: tuple[TableRow, ...] = Field(min_length=1)
+    live: tuple[LiveRow, ...] = ()
 
     @model_validator(mode="after")
     def _reports_fit_the_connection(self) -> "Source":

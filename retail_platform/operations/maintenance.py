@@ -23,6 +23,8 @@ from retail_platform.lakehouse.places import (
     table_location,
 )
 from retail_platform.lakehouse.resource import ABANDONED_AFTER
+from retail_platform.live.assets import live_job_name
+from retail_platform.metadata.live import LiveTable
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.metadata.upkeep import Upkeep
 
@@ -32,6 +34,14 @@ MINUTE = 30
 """Minute of the first quiet hour: the load of the hour before has begun long since."""
 GOLD = "gold"
 GOLD_UPKEEP = Upkeep()
+MICRO_BATCHES_KEPT = timedelta(days=3)
+"""How long the runs of live tables can be looked at."""
+ENDED = (
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+)
+LIVE_LAYERS: tuple[Layer, ...] = ("silver", "quarantine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +87,13 @@ def keepable_tables(catalog: Catalog, root: str) -> list[Keepable]:
         for layer, tables in owners.items()
         for name in stored_tables(root, layer)
         if (table := tables.get(name)) is not None
+    ]
+    live = {table.entity: table for table in catalog.live}
+    found += [
+        Keepable(layer=layer, name=name, pool=live[name].pool, upkeep=live[name].row.maintenance)
+        for layer in LIVE_LAYERS
+        for name in stored_tables(root, layer)
+        if name in live
     ]
     return found + [
         Keepable(layer=GOLD, name=name, pool=GOLD, upkeep=GOLD_UPKEEP)
@@ -144,6 +161,23 @@ def build_maintenance_defs(
     return dg.Definitions(jobs=jobs, schedules=schedules)
 
 
+def forget_runs(instance: dg.DagsterInstance, job: str, *, before: datetime) -> int:
+    """Deletes the ended runs of a job, with their events; returns their number.
+
+    A job of every minute leaves half a million of them a year.
+
+    Args:
+        instance: Where runs and events are kept.
+        job: Name of the job.
+        before: Runs made later stay (aware).
+    """
+    ended = dg.RunsFilter(job_name=job, statuses=list(ENDED), created_before=before)
+    runs = instance.get_runs(ended)
+    for run in runs:
+        instance.delete_run(run.run_id)
+    return len(runs)
+
+
 def quiet_until(begin: datetime, quiet_hours: tuple[int, int]) -> datetime:
     """When the quiet hours that a nightly run belongs to are over."""
     last = begin.replace(hour=quiet_hours[1], minute=0, second=0, microsecond=0)
@@ -153,7 +187,10 @@ def quiet_until(begin: datetime, quiet_hours: tuple[int, int]) -> datetime:
 def _source_job(catalog: Catalog, root: str, source: str) -> dg.JobDefinition:
     entities = [table.entity for table in catalog.tables if table.source == source]
     pools = [f"source_{source}", *(f"silver_{entity}" for entity in entities)]
-    return _job(source, [_op(f"{source}__{pool}", pool, catalog, root) for pool in pools])
+    pools += [table.pool for table in catalog.live if table.source == source]
+    ops = [_op(f"{source}__{pool}", pool, catalog, root) for pool in pools]
+    ops += [_forget_op(table) for table in catalog.live if table.source == source]
+    return _job(source, ops)
 
 
 def _job(name: str, ops: Sequence[dg.OpDefinition]) -> dg.JobDefinition:
@@ -197,6 +234,19 @@ def _op(name: str, pool: str, catalog: Catalog, root: str) -> dg.OpDefinition:
             raise dg.Failure(description="; ".join(failed), allow_retries=False)
 
     return _maintain
+
+
+def _forget_op(table: LiveTable) -> dg.OpDefinition:
+    @dg.op(
+        name=f"forget_micro_batches_of_{table.entity}",
+        description=f"Deletes runs of {table.entity} that are older than {MICRO_BATCHES_KEPT}.",
+    )
+    def _forget(context: dg.OpExecutionContext) -> None:
+        before = datetime.now(UTC) - MICRO_BATCHES_KEPT
+        deleted = forget_runs(context.instance, live_job_name(table), before=before)
+        context.add_output_metadata({"runs_deleted": deleted})
+
+    return _forget
 
 
 def _in_time(

@@ -28,19 +28,33 @@ REPLAY = "quarantine_replay"
 DISCARD = "quarantine_discard"
 
 
-def table_named(catalog: Catalog, name: str) -> Table:
-    """The table of a Silver entity, named ``orders`` or ``silver/orders``.
+def quarantine_named(catalog: Catalog, name: str) -> str:
+    """The name of a table that may refuse rows, given as ``orders`` or ``silver/orders``.
 
     Raises:
         PermanentFailure: there is no such table.
     """
-    table = catalog.by_entity.get(name.removeprefix("silver/"))
-    if table is None:
+    plain = name.removeprefix("silver/")
+    if plain not in catalog.quarantines:
         raise PermanentFailure(
-            f"quarantine of {name}: no such Silver table. Tables: "
-            f"{', '.join(sorted(catalog.by_entity))}."
+            f"quarantine of {name}: no such Silver table. Tables: {', '.join(catalog.quarantines)}."
         )
-    return table
+    return plain
+
+
+def table_named(catalog: Catalog, name: str) -> Table:
+    """The table of a Silver entity, named ``orders`` or ``silver/orders``.
+
+    Raises:
+        PermanentFailure: there is no such table, or it is a live one, which cannot be replayed.
+    """
+    plain = quarantine_named(catalog, name)
+    if plain not in catalog.by_entity:
+        raise PermanentFailure(
+            f"quarantine of {name}: a live table keeps no Bronze to read its rows from again. Let "
+            "their producer send them once more, and discard them here."
+        )
+    return catalog.by_entity[plain]
 
 
 def replay_rows(
@@ -64,7 +78,7 @@ def replay_rows(
         PermanentFailure: there is no such table, nobody asks, or the load fails for good.
     """
     table = table_named(catalog, entity)
-    _refuse_anonymous("replay", table, person, because)
+    _refuse_anonymous("replay", table.entity, person, because)
     return QuarantineReplay(
         catalog=catalog,
         table=table,
@@ -103,12 +117,12 @@ def discard_rows(
     Raises:
         PermanentFailure: there is no such table, or reason or person is empty.
     """
-    table = table_named(catalog, entity)
-    _refuse_anonymous("discard", table, person, because)
+    name = quarantine_named(catalog, entity)
+    _refuse_anonymous("discard", name, person, because)
     rows = quarantined_rows(
-        lake_url, table.entity, decisions, reason=reason, since=since, status=RowStatus.OPEN
+        lake_url, name, decisions, reason=reason, since=since, status=RowStatus.OPEN
     )
-    return discard(table.entity, rows[:limit], decisions, person=person, reason=because)
+    return discard(name, rows[:limit], decisions, person=person, reason=because)
 
 
 def materialisations(entity: str, replay: Replay) -> list[dg.AssetMaterialization]:
@@ -139,10 +153,10 @@ def tell_dagster(entity: str, replay: Replay) -> bool:
     return True
 
 
-def _refuse_anonymous(verb: str, table: Table, person: str, because: str) -> None:
+def _refuse_anonymous(verb: str, entity: str, person: str, because: str) -> None:
     if not person.strip() or not because.strip():
         raise PermanentFailure(
-            f"quarantine {verb} silver.{table.entity}: say who decides and why (person, because); "
+            f"quarantine {verb} silver.{entity}: say who decides and why (person, because); "
             "both are kept with the rows."
         )
 
@@ -207,7 +221,7 @@ def build_quarantine_defs(*, catalog: Catalog, pii_key: str | None) -> dg.Defini
                 because=config.because,
                 reason=config.reason or None,
             )
-            entity = table_named(catalog, config.table).entity
+            entity = quarantine_named(catalog, config.table)
         context.log.info(f"quarantine.{entity}: {closed} rows discarded")
         context.add_output_metadata(
             {"discarded": closed, **_open_by_rule(lakehouse, control, entity)}

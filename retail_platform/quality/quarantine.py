@@ -7,7 +7,6 @@ decide about rows is in the control database (``control/decisions``), who reads 
 ``quarantined``.
 """
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
@@ -15,27 +14,9 @@ from retail_platform.lakehouse.commits import Commit
 from retail_platform.lakehouse.merges import Matched
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Table
+from retail_platform.quality.quarantine_table import REFUSED
 from retail_platform.quality.reasons import rule_sql
 from retail_platform.silver.casting import sql_text
-
-TIMESTAMP = pa.timestamp("us", "UTC")
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        pa.field("row_hash", pa.string()),
-        pa.field("hour", TIMESTAMP),
-        pa.field("reasons", pa.string()),
-        pa.field("payload", pa.string()),
-        pa.field("place", pa.string()),
-        pa.field("contract_version", pa.string()),
-        pa.field("first_seen", TIMESTAMP),
-        pa.field("last_seen", TIMESTAMP),
-        pa.field("run_id", pa.string()),
-        pa.field("reason_list", pa.string()),
-        pa.field("accepted_run", pa.string()),
-    ]
-)
-"""``reasons`` is text for people, ``reason_list`` the same as a JSON array. ``run_id`` is the run
-that refused the row last, ``accepted_run`` the one that let it in; NULL while it is refused."""
 
 
 def reasons_of(batch: DataFrame) -> dict[str, int]:
@@ -90,27 +71,13 @@ def keep(
             "cast(null as string) as accepted_run",
         )
     )
-    seen = Matched(
-        when="(s.first_seen < t.first_seen OR s.last_seen > t.last_seen "
-        "OR s.contract_version <> t.contract_version OR s.reasons <> t.reasons "
-        "OR t.accepted_run IS NOT NULL)",
-        set={
-            "first_seen": "least(s.first_seen, t.first_seen)",
-            "last_seen": "greatest(s.last_seen, t.last_seen)",
-            "hour": "least(s.hour, t.hour)",
-            **{
-                name: f"s.{name}"
-                for name in ("reasons", "reason_list", "contract_version", "run_id", "accepted_run")
-            },
-        },
-    )
     return lakehouse.merge(
         "quarantine",
         table.entity,
         refused,
-        on=["row_hash"],
-        matched=[seen],
-        insert=QUARANTINE_SCHEMA.names,
+        on=REFUSED.on,
+        matched=REFUSED.matched,
+        insert=REFUSED.insert,
         rows=rows,
     )
 

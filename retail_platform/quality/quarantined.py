@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from retail_platform.control.decisions import Decision, QuarantineDecisions, Ruling
 from retail_platform.lakehouse.places import table_location
-from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
+from retail_platform.quality.quarantine_table import QUARANTINE_SCHEMA
 from retail_platform.quality.reasons import rule_of
 
 

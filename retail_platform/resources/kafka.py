@@ -1,5 +1,6 @@
 """Kafka, or Event Hubs, as a Dagster resource: where it is and who asks. Shapes: `extract`."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -40,17 +41,21 @@ class KafkaResource(dg.ConfigurableResource[None]):
     clock_skew_seconds: float = 60.0
     stall_seconds: float = 60.0
 
-    def topic(self, topic: str, *, name: str) -> KafkaTopic:
+    def topic(self, topic: str, *, name: str, group: str | None = None) -> KafkaTopic:
         """A topic; close it after use.
 
         Args:
             topic: Its name.
             name: Source and table, for messages.
+            group: Consumer group that keeps offsets; None for readers that keep none there.
 
         Raises:
             PermanentFailure: a setting has a value that there is not.
         """
-        return KafkaTopic(self.settings(name), topic, name=name)
+        settings = self.settings(name)
+        if group is not None:
+            settings = replace(settings, group=group)
+        return KafkaTopic(settings, topic, name=name)
 
     def settings(self, name: str) -> KafkaSettings:
         """The settings of a client.

@@ -13,7 +13,7 @@ from retail_platform.lakehouse.places import Layer
 from retail_platform.lakehouse.retyping import Retyped, retyped_columns
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Table
-from retail_platform.quality.quarantine import QUARANTINE_SCHEMA
+from retail_platform.quality.quarantine_table import QUARANTINE_SCHEMA
 from retail_platform.quality.verdicts import TYPES, Verdict
 from retail_platform.silver.pii import pii_schema, pii_table
 from retail_platform.silver.standardise import silver_schema

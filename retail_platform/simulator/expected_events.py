@@ -10,7 +10,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from retail_platform.simulator.events import WEB_EVENTS, WEB_ORDERS, Message, messages_between
+from retail_platform.simulator.events import (
+    STOCK,
+    WEB_EVENTS,
+    WEB_ORDERS,
+    Message,
+    messages_between,
+)
 from retail_platform.simulator.simulator import Simulator
 
 WEB = {
@@ -67,6 +73,21 @@ def told(
             if message.topic == topic:
                 rows += _rows(entity, message)
     return Told(rows=rows)
+
+
+def live_stock(simulator: Simulator, messages: int) -> dict[tuple[Any, ...], int]:
+    """Quantity by location and product after the first messages of the stock's topic.
+
+    Args:
+        simulator: Whose topic was read.
+        messages: How many of them were read.
+    """
+    stock: dict[tuple[Any, ...], int] = {}
+    told = messages_between(simulator.log, simulator.start, simulator.clock, seed=simulator.seed)
+    for message in [one for one in told if one.topic == STOCK][:messages]:
+        assert message.event is not None, "stock is never poisoned"
+        stock[message.event["location_id"], message.event["product_id"]] = message.event["quantity"]
+    return stock
 
 
 def _rows(entity: str, message: Message) -> Iterator[dict[str, Any] | None]:

@@ -17,8 +17,10 @@ from deltalake import DeltaTable
 from retail_platform.control.ledger import Ledger, LoadRow
 from retail_platform.control.resource import ControlResource
 from retail_platform.extract.coverage import Covered
+from retail_platform.metadata.live import LiveTable
 from retail_platform.metadata.loader import Catalog, load_catalog
 from retail_platform.settings import Settings
+from retail_platform.simulator.events import STOCK
 from retail_platform.simulator.expected import (
     Expected,
     Read,
@@ -26,6 +28,7 @@ from retail_platform.simulator.expected import (
     expected_reads,
     expected_silver,
 )
+from retail_platform.simulator.expected_events import live_stock
 from retail_platform.simulator.simulator import Simulator
 
 CHECK = "reconciles_with_sources"
@@ -83,6 +86,8 @@ def reconcile(
         simulator, reads, restate_days=restate_days, hours=hours
     ).items():
         lines += _fact_lines(lake_url, fact, expected)
+    for table in catalog.live:
+        lines += _live_lines(lake_url, table, simulator)
     return lines
 
 
@@ -143,6 +148,22 @@ def _silver_lines(lake_url: str, entity: str, expected: Expected) -> list[Line]:
         _line(table, "versions", expected.versions, real.num_rows),
         _line(table, "quarantined", expected.quarantined, quarantined),
         *(_sum_line(table, column, value, live) for column, value in expected.money.items()),
+    ]
+
+
+def _live_lines(lake_url: str, table: LiveTable, simulator: Simulator) -> list[Line]:
+    """The stock as the events say that the table has read; nothing before its first micro-batch."""
+    location = f"{lake_url}/silver/{table.entity}"
+    if table.row.topic != STOCK or not DeltaTable.is_deltatable(location):
+        return []
+    rows = _rows(location)
+    # Its topic has one partition, and each event the newest of its key: the last offset is there.
+    last = pc.max(rows["_offset"]).as_py()
+    expected = live_stock(simulator, 0 if last is None else last + 1)
+    name = f"silver/{table.entity}"
+    return [
+        _line(name, "rows", len(expected), rows.num_rows),
+        _sum_line(name, "quantity", Decimal(sum(expected.values())), rows),
     ]
 
 

@@ -1,5 +1,7 @@
 """The code location as Dagster loads it: assets, jobs, checks, schedule, automation."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from retail_platform.automation import late_data_condition
 from retail_platform.definitions import build_defs
 from retail_platform.failures import PermanentFailure
+from retail_platform.live.definitions import build_defs as build_live_defs
 from retail_platform.partitions import hourly_partitions, key_of
 from retail_platform.settings import Settings
 
@@ -142,6 +145,40 @@ def test_one_job_per_source_one_for_all_and_the_schedule_is_on(
     }
     for schedule in schedules.values():
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_live_tables_are_a_location_of_their_own_that_waits_for_a_switch(tmp_path: Path) -> None:
+    """Its processes of every minute load neither an engine nor dbt nor what Silver needs."""
+    home = {"RETAIL_HOME": str(tmp_path), "RETAIL_SIMULATOR": "1"}
+    for switch, status in (
+        ({}, dg.DefaultScheduleStatus.STOPPED),
+        ({"RETAIL_LIVE": "1"}, dg.DefaultScheduleStatus.RUNNING),
+    ):
+        live = build_live_defs(Settings.from_environment(home | switch))
+        keys = {spec.key.to_user_string() for spec in live.resolve_all_asset_specs()}
+        assert keys == {"silver/inventory_live"}
+        (schedule,) = live.get_repository_def().schedule_defs
+        assert (schedule.name, schedule.default_status) == ("inventory_live_micro_batch", status)
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, retail_platform.live.definitions; print(*sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = {
+        "pyspark",
+        "pysail",
+        "dbt",
+        "dagster_dbt",
+        "pandas",
+        "sqlalchemy",
+        "great_expectations",
+    }
+    assert heavy.isdisjoint(told.stdout.split())
 
 
 def test_an_hour_that_lands_late_is_carried_on() -> None:

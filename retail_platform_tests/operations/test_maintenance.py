@@ -26,6 +26,7 @@ from retail_platform.operations.maintenance import (
     _in_time,
     build_maintenance_defs,
     chosen,
+    forget_runs,
     keep,
     keepable_tables,
     quiet_until,
@@ -72,6 +73,31 @@ def load(box: Box, number: int, *rows: Mapping[str, object]) -> Any:
 @pytest.fixture
 def box(new_box: Opener, tmp_path: Path) -> Box:
     return new_box(load_catalog(catalog_folder(tmp_path / "catalog")))
+
+
+def test_runs_of_every_minute_are_forgotten_once_they_have_ended(tmp_path: Path) -> None:
+    """Those of other jobs, younger ones, and those that still run stay."""
+
+    @dg.job
+    def often() -> None: ...
+
+    @dg.job
+    def seldom() -> None: ...
+
+    now = datetime.now(UTC)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        kept = [
+            instance.create_run_for_job(job, status=status).run_id
+            for job, status in (
+                (often, dg.DagsterRunStatus.STARTED),
+                (seldom, dg.DagsterRunStatus.SUCCESS),
+            )
+        ]
+        for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE):
+            instance.create_run_for_job(often, status=status)
+        assert forget_runs(instance, "often", before=now - timedelta(minutes=1)) == 0
+        assert forget_runs(instance, "often", before=now + timedelta(minutes=1)) == 2
+        assert {run.run_id for run in instance.get_runs()} == set(kept)
 
 
 def amounts(box: Box) -> dict[int, int]:

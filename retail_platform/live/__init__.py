@@ -1,0 +1,1 @@
+"""Tables beside the hours: micro-batches of topics, every minute where they are switched on."""
