@@ -1,6 +1,7 @@
 """What goes wrong with brokers and topics: the hour completes, or says what is lost, or waits."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from confluent_kafka.cimpl import NewPartitions
 from retail_platform.control.ledger import Ledger
 from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.resources.kafka import KafkaResource
 from retail_platform_tests.events.conftest import Maker
 from retail_platform_tests.kafka import SECONDS, Cluster, kafka_cluster
 from retail_platform_tests.platform.box import HOUR, hour_at
@@ -51,6 +53,39 @@ def test_a_broker_that_restarts_in_the_middle_of_an_hour(
     assert load.stream is not None
     assert load.stream.lost == 0
     assert sorted(map(int, stream.ids())) == list(range(40_000))
+
+
+def test_a_broker_that_goes_away_in_the_middle_and_stays_away(
+    new_stream: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages are waited for; then the hour fails with nothing in Bronze, and a retry is whole."""
+    stream = new_stream()
+    settings = KafkaResource.settings
+    monkeypatch.setattr(
+        KafkaResource, "settings", lambda own, name: replace(settings(own, name), stall_seconds=2.0)
+    )
+    with kafka_cluster() as own:
+        stream.kafka = own
+        own.make(stream.topic)
+        stream.put(0, *({"id": n, "page": "x" * 1_000} for n in range(30_000)))
+        arrived_at, seen = KafkaTopic.arrived_at, []
+
+        def crash(topic: KafkaTopic, message: Message) -> Any:
+            if not seen:
+                own.server.kill()
+                seen.append(message.offset())
+            return arrived_at(topic, message)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(KafkaTopic, "arrived_at", crash)
+            with pytest.raises(TransientFailure, match=r"no message came for 2 s .* of 30000"):
+                stream.bronze(0)
+        assert stream.stored() == []
+        own.server.start().wait()
+        load = stream.bronze(0)
+    assert (load.counts.read, load.counts.applied) == (30_000, 30_000)
+    assert load.stream is not None
+    assert load.stream.lost == 0
 
 
 def test_a_broker_that_stays_away_is_a_failure_that_is_tried_again(
