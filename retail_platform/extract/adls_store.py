@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from retail_platform.control.redaction import redact_log
 from retail_platform.extract.file_store import CHUNK_BYTES, FoundFile
+from retail_platform.extract.http import URLS_LOGGED_BY
 from retail_platform.failures import PermanentFailure, TransientFailure
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class AdlsFolder:
         if self._open is None:
             from azure.storage.blob import ContainerClient
 
+            redact_log(URLS_LOGGED_BY)
             endpoint = self._access.endpoint or f"https://{self._host.replace(_DFS, '.blob.', 1)}"
             self._open = ContainerClient(
                 endpoint,

@@ -71,7 +71,7 @@ def completed_run(
         if not run.isdecimal():
             raise PermanentFailure(
                 f"source {api.name}, POST {edge}: the answer has no report_run_id but "
-                f"{', '.join(sorted(answer)) or 'nothing'}; check whether version {version} of the "
+                f"{api.members(answer)}; check whether version {version} of the "
                 "API is still served"
             )
         found = _ended(api, f"/{version}/{run}", polling)
@@ -91,13 +91,14 @@ def _ended(api: JsonApi, path: str, polling: Polling) -> str:
         polling.sleep(pause)
         waited += pause
         body = api.call("GET", path, parameters={"fields": _FIELDS}).body
-        status = str(body.get("async_status"))
+        status = api.clean(str(body.get("async_status")))
         # The documentation asks to wait for both: some runs say completed before they are.
         whole = str(body.get("async_percent_completion", "100")) == "100"
         if status == COMPLETED and whole:
             return COMPLETED
         if status in ENDED:
-            told = f"{body.get('error_code', '')} {body.get('error_message', '')}".strip()
+            told = f"{body.get('error_code', '')} {body.get('error_message', '')}"
+            told = api.clean(told).strip()
             return f"{status!r}{f' ({told})' if told else ''}"
         if status not in RUNNING and status != COMPLETED:
             raise PermanentFailure(

@@ -178,6 +178,7 @@ class FacebookToken:
                 found = api.call(
                     "GET", f"/{self.version}/oauth/access_token", parameters=parameters
                 ).body
+                named = api.members(found)
             except RequestRefused as refusal:
                 raise PermanentFailure(
                     f"{refusal} (asked to exchange the token, which ends soon); check app_id and "
@@ -186,8 +187,8 @@ class FacebookToken:
         token, life = found.get("access_token"), str(found.get("expires_in") or "")
         if not token:
             raise PermanentFailure(
-                f"source {self.place.name}: the exchange of the token gave "
-                f"{', '.join(sorted(found)) or 'nothing'}, expected access_token"
+                f"source {self.place.name}: the exchange of the token gave {named}, expected "
+                "access_token"
             )
         self._seen.append(str(token))
         # Without an end it is asked for again in 60 days less a week, as long-lived ones live.

@@ -169,7 +169,7 @@ class GoogleAds(Closing):
             TransientFailure: not in this run.
             PermanentFailure: never.
         """
-        found = f"source {self._api.name}, POST {self._path}: {explained(broken)}"
+        found = f"source {self._api.name}, POST {self._path}: {self._api.clean(explained(broken))}"
         if not is_busy(200, broken):
             raise PermanentFailure(f"{found}; check gaql of the table and the account's rights")
         named = delay(broken)

@@ -7,22 +7,21 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import quote_plus, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from retail_platform.control.redaction import redact
+from retail_platform.control.redaction import redact, redact_log, redacted
 from retail_platform.extract.closing import Closing
+from retail_platform.extract.http_times import retry_after, source_clock
 from retail_platform.extract.json_text import parsed_json
 from retail_platform.failures import PermanentFailure, TransientFailure
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _UNAUTHORISED = 401
-_CLOCK_HEADER = "X-Source-Clock"
 _BLOCK_BYTES = 1 << 16
 _WHOLE = range(200, 300)
 
@@ -110,6 +109,10 @@ class Answer:
     following: str | None = None
 
 
+URLS_LOGGED_BY = "urllib3.connectionpool"
+"""The log, at its finest level, in which whole URLs stand, parameters with secrets included."""
+
+
 def _never(_status: int, _body: Mapping[str, Any]) -> bool:
     return False
 
@@ -160,6 +163,7 @@ class JsonApi(Closing):
 
     def __post_init__(self) -> None:
         """Give the session its headers."""
+        redact_log(URLS_LOGGED_BY)
         self._session.headers.update(self.headers)
 
     def close(self) -> None:
@@ -257,13 +261,13 @@ class JsonApi(Closing):
                 self.watch(response.headers)
                 return response, self._content(response, deadline)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise _TryAgain(f"no answer ({self._clean(str(error))})") from self._hidden(error)
+            raise _TryAgain(f"no answer ({self.clean(str(error))})") from self._hidden(error)
         except HTTPError as error:
             raise _TryAgain("the answer broke off") from self._hidden(error)
         except requests.RequestException as error:
             raise PermanentFailure(
                 f"source {self.name}, {request}: the request cannot be sent "
-                f"({self._clean(str(error))}); check the source's URL"
+                f"({self.clean(str(error))}); check the source's URL"
             ) from self._hidden(error)
 
     def _content(self, response: requests.Response, deadline: float) -> bytes:
@@ -286,11 +290,11 @@ class JsonApi(Closing):
             content = content if isinstance(content, dict) else {"data": content}
             link = response.links.get("next", {}).get("url")
             following = urljoin(response.url, link) if link else None
-            return Answer(content, _clock(response), following)
-        content = _error_body(text)
-        found = f"status {status}: {self._clean(_message(content) or response.reason)}"
+            return Answer(content, source_clock(response.headers), following)
+        content = self._without_secrets(_error_body(text))
+        found = f"status {status}: {self.clean(_message(content) or response.reason)}"
         if status in _RETRIED or self.busy(status, content):
-            named = _retry_after(response)
+            named = retry_after(response.headers)
             raise _TryAgain(found, self.delay(content) if named is None else named)
         if response.is_redirect:
             moved = _server(urljoin(response.url, response.headers["Location"]))
@@ -302,14 +306,25 @@ class JsonApi(Closing):
             content,
         )
 
-    def _clean(self, text: str) -> str:
-        dynamic = self.authorization.secrets if self.authorization else ()
-        secrets = (*self.secrets, *dynamic)
-        return redact(text, *secrets, *map(quote_plus, secrets))
+    def clean(self, text: str) -> str:
+        """A text of the API without secrets, for messages."""
+        return redact(text, *self._all_secrets)
+
+    def members(self, body: Mapping[str, Any]) -> str:
+        """The names of an answer's first members, for messages."""
+        return self.clean(", ".join(sorted(body)[:20])) or "nothing"
+
+    @property
+    def _all_secrets(self) -> tuple[str, ...]:
+        return (*self.secrets, *(self.authorization.secrets if self.authorization else ()))
+
+    def _without_secrets(self, body: dict[str, Any]) -> dict[str, Any]:
+        """An error as whoever knows the API better may tell it."""
+        return {name: redacted(member, *self._all_secrets) for name, member in body.items()}
 
     def _hidden(self, error: Exception) -> Exception:
         """The error for tracebacks: the library's own text may name a URL with its parameters."""
-        return ConnectionError(f"{type(error).__name__}: {self._clean(str(error))}")
+        return ConnectionError(f"{type(error).__name__}: {self.clean(str(error))}")
 
 
 @dataclass(frozen=True)
@@ -362,27 +377,3 @@ def _message(content: Mapping[str, Any]) -> str | None:
         return str(error.get("message") or error.get("status") or "") or None
     told = content.get("error_description") or content.get("message") or content.get("detail")
     return ": ".join(str(part) for part in (error, told) if part) or None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    # By the server's own present: its clock and ours need not agree.
-    sent = response.headers.get("Date")
-    now = parsedate_to_datetime(sent).astimezone(UTC) if sent else datetime.now(UTC)
-    return max((moment - now).total_seconds(), 0.0)
-
-
-def _clock(response: requests.Response) -> datetime:
-    own = response.headers.get(_CLOCK_HEADER)
-    if own:
-        return datetime.fromisoformat(own).astimezone(UTC)
-    sent = response.headers.get("Date")
-    return parsedate_to_datetime(sent).astimezone(UTC) if sent else datetime.now(UTC)

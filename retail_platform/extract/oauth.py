@@ -137,7 +137,7 @@ class OAuthToken(Closing):
         if not isinstance(token, str) or not token:
             raise PermanentFailure(
                 f"source {self.name}: the token endpoint answered without access_token; found "
-                f"{', '.join(sorted(answer)) or 'nothing'}; check the token URL"
+                f"{self._api.members(answer)}; check the token URL"
             )
         self._token = token
         self._given = (*self._given, token)

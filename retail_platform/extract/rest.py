@@ -100,10 +100,9 @@ class RestList:
             return found
         if found is None and _has(answer.body, path):
             return []
-        members = ", ".join(sorted(answer.body)[:20]) or "nothing"
         raise PermanentFailure(
-            f"{self._place}, page {number}: no list of records at {path}; found {members}; correct "
-            "rest.records of the table's row"
+            f"{self._place}, page {number}: no list of records at {path}; found "
+            f"{self._api.members(answer.body)}; correct rest.records of the table's row"
         )
 
     def _refuse_twice(self, records: Records, number: int, seen: dict[bytes, int]) -> None:
@@ -125,7 +124,7 @@ class RestList:
         if not str(found).isdecimal():
             raise PermanentFailure(
                 f"{self._place}, page {number}: no number of records at {paging.total}, found "
-                f"{found!r}; correct rest.paging.total of the table's row"
+                f"{self._api.clean(repr(found))}; correct rest.paging.total of the table's row"
             )
         total = int(str(found))
         if before is not None and total != before:
