@@ -60,9 +60,17 @@ def open_reader(
         return found
 
     match table.connection:
-        case SqlConnection(url=url, timezone=zone, clock_query=query, timeout=timeout):
-            source = SqlSource(value(url), zone, query, name=table.source, timeout=timeout)
-            yield SqlReader(source)
+        case SqlConnection() as connection:
+            source = SqlSource(
+                value(connection.url),
+                connection.timezone,
+                connection.clock_query,
+                name=table.source,
+                timeout=connection.timeout,
+                max_connections=connection.max_connections,
+            )
+            with closing(SqlReader(source)) as reader:
+                yield reader
         case FilesConnection() as connection:
             store = open_root(connection, value, name=f"bronze.{table.bronze}")
             flattener = Flattener.of(table) if table.row.is_nested else None

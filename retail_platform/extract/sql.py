@@ -14,17 +14,20 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 
-from retail_platform.extract.batches import cast_batch
+from retail_platform.extract.connection_limit import limit_of
 from retail_platform.extract.sql_connectorx import FileDriver, ServerDriver
 from retail_platform.extract.sql_dialects import dialect_of
+from retail_platform.extract.sql_partitioned import Partitioning
+from retail_platform.extract.sql_postgresql import PostgresqlDriver
 from retail_platform.extract.sql_query import Queries
+from retail_platform.extract.sql_rows import SqlRows, refuse_missing
 from retail_platform.extract.sql_types import arrival_type
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure
 
 _HOURS_A_QUERY = 100
 """SQLite takes up to 500 parts of a union."""
-_DRIVERS = {"sqlite": FileDriver, "postgresql": ServerDriver, "mssql": ServerDriver}
+_DRIVERS = {"sqlite": FileDriver, "postgresql": PostgresqlDriver, "mssql": ServerDriver}
 
 
 class SqlSource:
@@ -38,6 +41,7 @@ class SqlSource:
         *,
         name: str = "sql",
         timeout: timedelta = timedelta(hours=1),
+        max_connections: int = 8,
     ) -> None:
         """Name the database.
 
@@ -47,7 +51,9 @@ class SqlSource:
             clock_query: Query that returns the source's present as one value, naive values in the
                 source's zone; the database's own clock when None.
             name: The source's name in messages.
-            timeout: How long one query may run at a PostgreSQL server.
+            timeout: How long one query may run at a PostgreSQL server, and how long it may wait for
+                a connection.
+            max_connections: How many connections all such sources of the process may hold at once.
 
         Raises:
             PermanentFailure: The dialect is not supported.
@@ -59,6 +65,12 @@ class SqlSource:
         self._dialect = dialect_of(at.get_backend_name())
         self._queries = Queries(self._dialect, self._zone)
         self._driver = _DRIVERS[self._dialect.name](at, name, timeout)
+        limit = limit_of(name, self._driver.host, max_connections)
+        self._rows = SqlRows(self._driver, self._queries, limit, name=name, wait=timeout)
+
+    def close(self) -> None:
+        """Ends what is still being read, and leaves the database."""
+        self._rows.close()
 
     def clock(self) -> datetime:
         """The source's present, aware UTC.
@@ -71,7 +83,7 @@ class SqlSource:
             PermanentFailure: The query gives no moment.
         """
         text = self._clock_query or self._queries.compile(self._dialect.clock())
-        rows = self._fetch(text, place="the clock")
+        rows = self._rows.fetch(text, place="the clock")
         value = next(iter(rows[0].values())) if rows else None
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -91,9 +103,11 @@ class SqlSource:
             TransientFailure: The database cannot be reached.
             PermanentFailure: There is no such table; the message lists those that exist.
         """
-        rows = self._fetch(self._queries.compile(self._dialect.columns(table)), place=table)
+        rows = self._rows.fetch(self._queries.compile(self._dialect.columns(table)), place=table)
         if not rows:
-            tables = self._fetch(self._queries.compile(self._dialect.tables(table)), place=table)
+            tables = self._rows.fetch(
+                self._queries.compile(self._dialect.tables(table)), place=table
+            )
             existing = ", ".join(sorted(str(row["name"]) for row in tables)) or "none"
             raise PermanentFailure(
                 f"source {self._name}, table {table}: not in {self._driver.host}; tables there: "
@@ -117,7 +131,7 @@ class SqlSource:
             window=window,
             clock=self.clock() if watermark and window.latest else None,
         )
-        (row,) = self._fetch(self._queries.compile(query), place=table)
+        (row,) = self._rows.fetch(self._queries.compile(query), place=table)
         return int(str(row["rows"]))
 
     def extent(
@@ -143,7 +157,7 @@ class SqlSource:
             window=window,
             clock=self.clock() if watermark and window.latest else None,
         )
-        (row,) = self._fetch(self._queries.compile(query), place=table)
+        (row,) = self._rows.fetch(self._queries.compile(query), place=table)
         ranges = {
             name: (int(str(row[f"least_{n}"])), int(str(row[f"greatest_{n}"])))
             for n, name in enumerate(whole)
@@ -174,7 +188,7 @@ class SqlSource:
             query = self._queries.hourly(table, types=types, watermark=watermark, hours=batch)
             if query is None:
                 continue
-            for row in self._fetch(self._queries.compile(query), place=table):
+            for row in self._rows.fetch(self._queries.compile(query), place=table):
                 hour = batch[int(str(row["number"]))]
                 figures[hour] = (int(str(row["rows"])), _moment(row["latest"], self._zone))
         return figures
@@ -194,7 +208,7 @@ class SqlSource:
         types = self._checked(table, [], watermark)
         query = self._queries.greatest(table, types=types, watermark=watermark, before=before)
         found: list[datetime | None] = [None] * len(before)
-        for row in self._fetch(self._queries.compile(query), place=table):
+        for row in self._rows.fetch(self._queries.compile(query), place=table):
             found[int(str(row["number"]))] = _moment(row["latest"], self._zone)
         return found
 
@@ -207,6 +221,7 @@ class SqlSource:
         watermark: str | None,
         window: Window,
         clock: datetime | None = None,
+        partitioned: Partitioning | None = None,
     ) -> pa.RecordBatchReader:
         """The rows of a window.
 
@@ -220,6 +235,7 @@ class SqlSource:
             window: Half-open range of the watermark. ``latest`` adds rows whose watermark is NULL,
                 no timestamp, or beyond the source's clock.
             clock: The source's present if the caller has asked already; used for ``latest``.
+            partitioned: How to read over several connections; None: over one.
 
         Returns:
             A stream of bounded batches whose schema is known before the first row. It raises the
@@ -230,30 +246,29 @@ class SqlSource:
             PermanentFailure: Table or column does not exist, or a value does not fit its type.
         """
         types = self._checked(table, columns, watermark)
+        schema = self._schema(columns, types, casts)
+        if watermark and window.latest and clock is None:
+            clock = self.clock()
+        where = self._queries.condition(watermark, types, window, clock)
+        if partitioned is not None:
+            refuse_missing(self._name, table, [partitioned.column], types)
+        return self._rows.read(table, schema, types, where, partitioned=partitioned)
+
+    def _schema(
+        self,
+        columns: Sequence[str],
+        types: Mapping[str, str],
+        casts: Mapping[str, pa.DataType] | None,
+    ) -> pa.Schema:
         if casts is None:
             dialect = self._dialect.name
             casts = {name: arrival_type(dialect, types[name]) for name in columns}
-        schema = pa.schema([(name, casts.get(name, pa.string())) for name in columns])
-        if watermark and window.latest and clock is None:
-            clock = self.clock()
-        query = self._queries.rows(
-            table, schema=schema, types=types, watermark=watermark, window=window, clock=clock
-        )
-        stream = self._driver.stream(self._queries.compile(query), place=table)
-        place = f"source {self._name}, table {table}"
-        batches = (cast_batch(batch, schema, place=place) for batch in stream if batch.num_rows)
-        return pa.RecordBatchReader.from_batches(schema, batches)
+        return pa.schema([(name, casts.get(name, pa.string())) for name in columns])
 
     def _checked(self, table: str, columns: Sequence[str], watermark: str | None) -> dict[str, str]:
         types = self.columns(table)
         wanted = [*columns, *([watermark] if watermark else [])]
-        missing = [name for name in wanted if name not in types]
-        if missing:
-            raise PermanentFailure(
-                f"source {self._name}, table {table}: no column {', '.join(missing)}; columns "
-                f"there: {', '.join(types)}; correct the columns in the catalog (names are exact, "
-                "case included)"
-            )
+        refuse_missing(self._name, table, wanted, types)
         if watermark and self._dialect.name == "sqlite":
             self._refuse_number(table, watermark, types[watermark])
         return types
@@ -266,11 +281,6 @@ class SqlSource:
                 f"{declared}, expected text 'YYYY-MM-DD HH:MM:SS'; name another watermark or read "
                 "a view that gives one"
             )
-
-    def _fetch(self, text: str, *, place: str) -> list[dict[str, object]]:
-        return [
-            row for batch in self._driver.stream(text, place=place) for row in batch.to_pylist()
-        ]
 
 
 def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime]]:

@@ -23,11 +23,13 @@ class SqlDialect:
     Attributes:
         name: The dialect in a SQLAlchemy URL.
         grammar: The dialect as sqlglot calls it.
+        shared: Whether it is made for several connections at once.
         moment_shape: Pattern (GLOB) of a timestamp where timestamps are text.
     """
 
     name: ClassVar[str]
     grammar: ClassVar[str]
+    shared: ClassVar[bool] = True
     moment_shape: ClassVar[str | None] = None
     _bare_as_string: ClassVar[Collection[str]] = ()
     _schema_function: ClassVar[str] = "CURRENT_SCHEMA"
@@ -71,6 +73,11 @@ class SqlDialect:
         kind = tree.Type.TIMESTAMPTZ if moment.tzinfo else tree.Type.TIMESTAMP
         return tree.cast(tree.text(moment.isoformat(sep=" ")), kind)
 
+    def in_calendar(self, value: exp.Expr, declared: str) -> exp.Expr:
+        """A value of a declared type that some calendar has, where the database has others."""
+        del declared
+        return value
+
     def figure(self, value: exp.Expr) -> exp.Expr:
         """A number or an extreme value in the form in which it arrives whole."""
         return value
@@ -102,6 +109,13 @@ class SqlDialect:
         return tree.cast(column, tree.Type.VARCHAR)
 
 
+_POSTGRESQL_MOMENTS = {
+    "date": tree.Type.DATE,
+    "timestamp without time zone": tree.Type.TIMESTAMP,
+    "timestamp with time zone": tree.Type.TIMESTAMPTZ,
+}
+
+
 class Postgresql(SqlDialect):
     """PostgreSQL."""
 
@@ -111,10 +125,36 @@ class Postgresql(SqlDialect):
     # writes it. Any other is written by the server.
     _bare_as_string = frozenset(
         {
-            *("character varying", "character", "text", "uuid", "json", "jsonb"),
+            *("character varying", "character", "text"),
             *("date", "timestamp without time zone", "timestamp with time zone"),
         }
     )
+    # What no calendar has: ``infinity`` and years beyond 9999 overflow on their way into Arrow.
+    _first_and_last: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "date": ("0001-01-01", "9999-12-31"),
+        "timestamp without time zone": ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
+        "timestamp with time zone": ("0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"),
+    }
+
+    def exact(self, name: str, arrow: pa.DataType, declared: str) -> exp.Expr:
+        """A column in the form from which its Arrow type is exact."""
+        exact = super().exact(name, arrow, declared)
+        return self.in_calendar(exact, declared)
+
+    def in_calendar(self, value: exp.Expr, declared: str) -> exp.Expr:
+        """A date or moment within the years 1 to 9999; what lies outside as the first or last."""
+        ends = self._first_and_last.get(declared.lower())
+        if ends is None:
+            return value
+        kind = _POSTGRESQL_MOMENTS[declared.lower()]
+        first, last = (tree.cast(tree.text(end), kind) for end in ends)
+        return exp.Case(
+            ifs=[
+                exp.If(this=exp.LT(this=value, expression=first), true=first.copy()),
+                exp.If(this=exp.GT(this=value.copy(), expression=last), true=last.copy()),
+            ],
+            default=value.copy(),
+        )
 
 
 class Mssql(SqlDialect):
@@ -157,6 +197,7 @@ class Sqlite(SqlDialect):
 
     name = "sqlite"
     grammar = "sqlite"
+    shared = False
     moment_shape = "????-??-?? ??:??:??*"
 
     def clock(self) -> exp.Query:

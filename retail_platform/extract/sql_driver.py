@@ -8,6 +8,7 @@ told as a failure of the source and without its secrets. Not here: the libraries
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import pyarrow as pa
@@ -55,6 +56,17 @@ class Driver(ABC):
                 the connection broke.
             PermanentFailure: The database refused the query.
         """
+        self.reach(place)
+        with self.told(place):
+            batches = self._open(text)
+        return self._watched(batches, place)
+
+    def reach(self, place: str) -> None:
+        """Fail within seconds where drivers would wait and log for half a minute.
+
+        Raises:
+            TransientFailure: The database is not there.
+        """
         try:
             self._reach()
         except OSError as error:
@@ -62,13 +74,20 @@ class Driver(ABC):
                 f"source {self._source}, table {place}: {self.host} cannot be reached ({error}); "
                 "check that the database runs and that the source's URL names the right host"
             ) from error
+
+    @contextmanager
+    def told(self, place: str) -> Iterator[None]:
+        """Tells what goes wrong with the driver as a failure of the source."""
         try:
-            batches = self._open(text)
+            yield
         except BaseException as error:
             if not self._is_fault(error):
                 raise
             raise self._failure(place, error) from None
-        return self._watched(batches, place)
+
+    def session(self) -> "Session":
+        """Queries that follow one another, and others beside them; close it after use."""
+        return Session(self)
 
     @property
     def host(self) -> str:
@@ -84,11 +103,7 @@ class Driver(ABC):
         return isinstance(error, (RuntimeError, pa.ArrowException, OSError))
 
     def _reach(self) -> None:
-        """Fail within seconds where drivers would wait and log for half a minute.
-
-        Raises:
-            OSError: The database is not there.
-        """
+        """Raise an OSError where the database is not there."""
         if self._url.host:
             socket.create_connection((self._url.host, self._port), _CONNECT_SECONDS).close()
 
@@ -97,12 +112,8 @@ class Driver(ABC):
         return self._url.port or self._default_ports[self._url.get_backend_name()]
 
     def _watched(self, batches: Iterable[pa.RecordBatch], place: str) -> Iterator[pa.RecordBatch]:
-        try:
+        with self.told(place):
             yield from batches
-        except BaseException as error:
-            if not self._is_fault(error):
-                raise
-            raise self._failure(place, error) from None
 
     def _failure(self, place: str, error: BaseException) -> PlatformFailure:
         found = redact(str(error), self._url.password or "")
@@ -115,3 +126,29 @@ class Driver(ABC):
             f"source {self._source}, table {place}: reading from {self.host} broke off ({found}); "
             "it is tried again; if it stays, check the database's log"
         )
+
+
+class Session:
+    """Queries that follow one another, by one thread; opened by the first of them.
+
+    Here each has a connection of its own, and sees what is committed when it begins. Databases
+    whose connections can share one state have sessions of their own.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        """Name the driver; nothing is opened."""
+        self._driver = driver
+
+    def stream(self, text: str, *, place: str) -> Iterator[pa.RecordBatch]:
+        """The batches of a query, see `Driver.stream`."""
+        return self._driver.stream(text, place=place)
+
+    def beside(self) -> "Session":
+        """A session for another thread, which sees what this one sees, where the database can."""
+        return self._driver.session()
+
+    def stop(self) -> None:
+        """Ends a wait of its thread soon, where the driver can; called from another thread."""
+
+    def close(self) -> None:
+        """Leaves the database; its thread has ended."""

@@ -14,6 +14,7 @@ from sqlglot import ErrorLevel, exp
 from retail_platform.extract import sql_tree as tree
 from retail_platform.extract.local_time import local_now, naive_ranges
 from retail_platform.extract.sql_dialects import SqlDialect
+from retail_platform.extract.sql_ranges import ValueRange
 from retail_platform.extract.sql_types import is_aware, is_real
 from retail_platform.extract.window import Window
 
@@ -35,23 +36,57 @@ class Queries:
         *,
         schema: pa.Schema,
         types: dict[str, str],
-        watermark: str | None,
-        window: Window,
-        clock: datetime | None,
+        where: exp.Expr | None,
     ) -> exp.Query:
-        """The rows of a window, each column in a form from which its Arrow type is exact."""
-        columns = {
-            field.name: self.dialect.exact(field.name, field.type, types[field.name])
-            for field in schema
-        }
-        condition = self._condition(watermark, types, window, clock)
+        """The rows for which a condition holds, exact.
+
+        Args:
+            table: ``[schema.]name``.
+            schema: Columns and the Arrow types that they are to have.
+            types: Their declared types.
+            where: The condition; None: all rows.
+        """
         reals = [
             field.name
             for field in schema
             if pa.types.is_floating(field.type) and is_real(types[field.name])
         ]
-        query = tree.select(columns, tree.table(table), condition)
-        return self.dialect.typed(query, reals, table)
+        columns = self.exact(schema, types)
+        return self.dialect.typed(tree.select(columns, tree.table(table), where), reals, table)
+
+    def exact(self, schema: pa.Schema, types: dict[str, str]) -> dict[str, exp.Expr]:
+        """Columns, each in a form from which its Arrow type is exact."""
+        return {
+            field.name: self.dialect.exact(field.name, field.type, types[field.name])
+            for field in schema
+        }
+
+    def bounds(self, table: str, column: str, declared: str, where: exp.Expr | None) -> exp.Query:
+        """The ``least`` and ``greatest`` value of a column among rows of a condition."""
+        least, greatest = exp.Min(this=tree.column(column)), exp.Max(this=tree.column(column))
+        values = {
+            "least": self.dialect.in_calendar(least, declared),
+            "greatest": self.dialect.in_calendar(greatest, declared),
+        }
+        return self.dialect.typed(self._figures(values, table, where))
+
+    def within(self, column: str, range_: ValueRange, where: exp.Expr | None) -> exp.Expr | None:
+        """A condition, of the rows whose column lies in a range."""
+        sides: list[exp.Expr] = [where.copy()] if where is not None else []
+        ends = [(exp.GTE, range_.low), (exp.LT, range_.high)]
+        inside = [
+            side(this=tree.column(column), expression=self._value(end))
+            for side, end in ends
+            if end is not None
+        ]
+        if inside and range_.low is None:
+            missing = exp.Is(this=tree.column(column), expression=exp.Null())
+            inside = [tree.either([*inside, missing])]
+        sides += inside
+        return exp.and_(*sides, copy=False) if sides else None
+
+    def _value(self, value: int | datetime) -> exp.Expr:
+        return self.dialect.moment(value) if isinstance(value, datetime) else tree.number(value)
 
     def count(
         self,
@@ -63,7 +98,7 @@ class Queries:
         clock: datetime | None,
     ) -> exp.Query:
         """The number of rows of a window."""
-        condition = self._condition(watermark, types, window, clock)
+        condition = self.condition(watermark, types, window, clock)
         return self.dialect.typed(self._figures({"rows": tree.count()}, table, condition))
 
     def extent(
@@ -81,7 +116,7 @@ class Queries:
         for number, name in enumerate(columns):
             values[f"least_{number}"] = exp.Min(this=tree.column(name))
             values[f"greatest_{number}"] = exp.Max(this=tree.column(name))
-        condition = self._condition(watermark, types, window, clock)
+        condition = self.condition(watermark, types, window, clock)
         return self.dialect.typed(self._figures(values, table, condition))
 
     def hourly(
@@ -102,7 +137,7 @@ class Queries:
                 "rows": tree.count(),
                 "latest": exp.Max(this=tree.column(watermark)),
             }
-            condition = self._condition(watermark, types, window, None)
+            condition = self.condition(watermark, types, window, None)
             parts.append(self._figures(values, table, condition))
         return self._together(parts) if parts else None
 
@@ -115,7 +150,7 @@ class Queries:
             window = Window(hour=end, start=None, end=end, initial=False)
             latest = exp.Max(this=tree.column(watermark))
             values = {"number": tree.number(number), "latest": latest}
-            condition = self._condition(watermark, types, window, None)
+            condition = self.condition(watermark, types, window, None)
             parts.append(self._figures(values, table, condition))
         return self._together(parts)
 
@@ -131,7 +166,7 @@ class Queries:
         rows = tree.nested(tree.union(parts))
         return self.dialect.typed(tree.select({name: tree.column(name) for name in names}, rows))
 
-    def _condition(
+    def condition(
         self,
         watermark: str | None,
         types: dict[str, str],

@@ -1,21 +1,28 @@
 """A table of a SQL source as Bronze reads it: by watermark, or whole."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 
 from retail_platform.extract.reader import Expected
 from retail_platform.extract.sql import SqlSource
+from retail_platform.extract.sql_partitioned import Partitioning
 from retail_platform.extract.window import HOUR, Window
 from retail_platform.metadata.loader import Table
 
+_WIDE = timedelta(days=1)
+
 
 class SqlReader:
-    """A SQL table by watermark, or whole."""
+    """A SQL table by watermark, or whole; close it after use."""
 
     def __init__(self, source: SqlSource) -> None:
         self.source = source
+
+    def close(self) -> None:
+        """Ends what is still being read."""
+        self.source.close()
 
     def clock(self) -> datetime:
         """The source's present, aware UTC."""
@@ -28,6 +35,7 @@ class SqlReader:
             columns=list(self.source.columns(table.row.name_in_source)),
             watermark=_asked_watermark(table),
             window=window,
+            partitioned=partitioning_of(table) if _is_wide(table, window) else None,
         )
 
     def expect(self, table: Table, window: Window) -> Expected:
@@ -67,6 +75,25 @@ class SqlReader:
 
     def committed(self) -> None:
         """Nothing to remember: the ledger has the window."""
+
+
+def partitioning_of(table: Table) -> Partitioning | None:
+    """How the table is read over several connections, in the source's names; None: over one."""
+    read = table.row.read
+    if read is None:
+        return None
+    return Partitioning(
+        column=_source_name(table, read.partition_by),
+        connections=read.connections,
+        ranges=read.ranges_wanted,
+    )
+
+
+def _is_wide(table: Table, window: Window) -> bool:
+    """Whether so much is read that several connections are worth their opening."""
+    if _asked_watermark(table) is None or window.start is None:
+        return True
+    return window.end - window.start > _WIDE
 
 
 def _source_name(table: Table, column: str) -> str:

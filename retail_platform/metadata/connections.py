@@ -36,6 +36,8 @@ class SqlConnection(Frozen):
         clock_query: Query that returns the source's present; None asks for CURRENT_TIMESTAMP.
         timeout: How long one query may run at a PostgreSQL server; beyond it the load is tried
             again. ``options`` of the URL may say otherwise.
+        max_connections: How many connections all loads of a process may hold to it at once; what
+            is beyond waits.
     """
 
     kind: Literal["sql"]
@@ -43,6 +45,7 @@ class SqlConnection(Frozen):
     timezone: Zone
     clock_query: str | None = None
     timeout: Duration = timedelta(hours=1)
+    max_connections: int = Field(default=8, ge=1)
 
 
 class SftpLogin(Frozen):

@@ -30,6 +30,7 @@ from retail_platform.metadata.file_formats import CSV, FileFormat, JsonLinesForm
 from retail_platform.metadata.live import LiveRow
 from retail_platform.metadata.nested import nested_families
 from retail_platform.metadata.rest import Endpoint, MemberPath
+from retail_platform.metadata.sql_reads import PartitionedRead
 from retail_platform.metadata.streams import Stream
 from retail_platform.metadata.upkeep import Upkeep
 from retail_platform.metadata.values import Duration, Frozen, Name
@@ -122,6 +123,8 @@ class TableRow(Frozen):
             ``stream`` reads the messages of a topic that arrived in the hour.
         key: Silver columns that identify a row.
         watermark: Required by incremental loads; orders versions in every load.
+        read: How a large table of a SQL database is read over several connections where more than
+            a day of it is read at once; None: over one.
         deleted: Column by which the source marks deleted rows.
         columns: Source name to target name, where they differ.
         null_tokens: Texts that mean NULL, for text sources.
@@ -163,6 +166,7 @@ class TableRow(Frozen):
     silver: SilverTarget
     source_name: str | None = None
     watermark: Watermark | None = None
+    read: PartitionedRead | None = None
     deleted: SoftDelete | None = None
     columns: dict[str, Name] = Field(default_factory=dict)
     null_tokens: tuple[str, ...] = ()
@@ -359,6 +363,16 @@ class Source(Frozen):
     @classmethod
     def _children_know_their_parents(cls, value: object) -> object:
         return nested_families(value)
+
+    @model_validator(mode="after")
+    def _sql_goes_with_sql(self) -> "Source":
+        for row in self.tables:
+            if row.read is not None and self.connection.kind != "sql":
+                raise ValueError(
+                    f"table {row.table}: read goes with connection: {{kind: sql}}, not "
+                    f"{self.connection.kind}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _rest_goes_with_rest(self) -> "Source":

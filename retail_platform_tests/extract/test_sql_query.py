@@ -74,9 +74,7 @@ def test_a_column_that_has_gone_is_an_error_and_no_text() -> None:
         "orders",
         schema=pa.schema([("gone", pa.string())]),
         types={"gone": "text"},
-        watermark=None,
-        window=EVERYTHING,
-        clock=None,
+        where=None,
     )
     with pytest.raises(sqlite3.OperationalError, match="no such column"):
         connection.execute(queries.compile(query))
