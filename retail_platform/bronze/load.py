@@ -3,17 +3,23 @@
 A re-run adds what its hour does not hold yet and leaves the rest as it is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
-from retail_platform.bronze.received import CountedStream, in_stored_case, in_stored_types
+from retail_platform.bronze.received import (
+    CountedStream,
+    distinct_columns,
+    expected_columns,
+    in_stored_case,
+    in_stored_types,
+    watermark_column,
+)
 from retail_platform.bronze.row_hash import row_hashes
-from retail_platform.bronze.streams import StreamState, stream_read
+from retail_platform.bronze.streams import StreamState, stream_read, stream_state
 from retail_platform.bronze.transforms import bronze_schema, unknown_columns
 from retail_platform.bronze.watermarks import WatermarkState
 from retail_platform.bronze.windows import watermarks_of, window_of
@@ -22,6 +28,7 @@ from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.batches import original_failure
 from retail_platform.extract.coverage import Covered
+from retail_platform.extract.offsets import Expired
 from retail_platform.extract.reader import (
     NestedReader,
     OffsetReader,
@@ -51,7 +58,7 @@ class BronzeLoad:
         unknown_columns: Columns of the source that the contract does not know.
         version: Version of the Bronze table afterwards; None where there is no table yet.
         watermarks: How the source's watermarks stood; None where that was not asked.
-        stream: How the read stood to its topic; None for what is no stream.
+        stream: How the read stood to its positions; None for what has none.
     """
 
     counts: Counts
@@ -124,7 +131,7 @@ class BronzeLoader:
             window = replace(window, latest=latest and window.whole)
             state = watermarks_of(self.table, window, clock, self.ledger, self.reader, self.request)
             if state is None:
-                return self._read(load_id, window, clock)
+                return self._read_or_reload(load_id, window, clock)
             return self._read_after(state, load_id, window, clock)
         except BaseException as error:
             self.ledger.fail(load_id, f"{type(error).__name__}: {error}")
@@ -139,7 +146,8 @@ class BronzeLoader:
         limit = watermark.max_lag
         if limit is not None and state.lag > limit and watermark.on_lag == "full":
             reason = f"lag {state.lag}, expected up to {limit}"
-            return replace(self._reload(reason, load_id, window, clock), watermarks=state)
+            load = self._reload(reason, "on_lag: full", load_id, window, clock)
+            return replace(load, watermarks=state)
         facts = LoadFacts()
         if state.missing and watermark.gap.mode == "full":
             start = window.hour - state.missing * HOUR - watermark.buffer
@@ -147,7 +155,33 @@ class BronzeLoader:
             facts = LoadFacts(window_start=start, reason=f"with a gap of {state.missing} hours")
         return replace(self._read(load_id, window, clock, facts), watermarks=state)
 
-    def _reload(self, reason: str, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
+    def _read_or_reload(self, load_id: int, window: Window, clock: datetime) -> BronzeLoad:
+        """Reads an hour; where changes of it are gone from the source, the whole table."""
+        try:
+            return self._read(load_id, window, clock)
+        except Expired as gone:
+            assert isinstance(self.reader, OffsetReader), "only positions expire"
+            if self._holds(window.hour):
+                state = stream_state(
+                    self.table, window, clock, reader=self.reader, offsets=self.ledger.offsets
+                )
+                return replace(self._passed(load_id, loaded=True), stream=state)
+            reason = (
+                f"{gone.lost} positions from {gone.range.start} to {gone.range.end} of "
+                f"{self.table.row.positions} had expired before they were read"
+            )
+            return self._reload(reason, "expired changes", load_id, window, clock, lost=gone.lost)
+
+    def _reload(
+        self,
+        reason: str,
+        requester: str,
+        load_id: int,
+        window: Window,
+        clock: datetime,
+        *,
+        lost: int = 0,
+    ) -> BronzeLoad:
         """Reads the whole table into the hour, as a request that the metadata makes."""
         requests = self.ledger.requests
         request = requests.open(
@@ -157,7 +191,7 @@ class BronzeLoader:
             last_hour=window.hour,
             hours=1,
             reason=reason,
-            requester="on_lag: full",
+            requester=requester,
         )
         facts = LoadFacts(
             window_start=None,
@@ -166,7 +200,7 @@ class BronzeLoader:
             reason=f"request {request.id}: {reason}",
         )
         try:
-            load = self._read(load_id, replace(window, start=None), clock, facts)
+            load = self._read(load_id, replace(window, start=None), clock, facts, lost=lost)
         except BaseException as error:
             requests.hour_ended(request.id, succeeded=False, error=str(error))
             raise
@@ -186,14 +220,20 @@ class BronzeLoader:
         )
 
     def _read(
-        self, load_id: int, window: Window, clock: datetime, facts: LoadFacts | None = None
+        self,
+        load_id: int,
+        window: Window,
+        clock: datetime,
+        facts: LoadFacts | None = None,
+        *,
+        lost: int = 0,
     ) -> BronzeLoad:
-        received, state = self._received(window, clock)
+        received, state = self._received(window, clock, lost=lost)
         self.lakehouse.ensure(
             "bronze", self.table.bronze, bronze_schema(received.schema), partition_by=["_hour"]
         )
         version_before = self.lakehouse.version("bronze", self.table.bronze)
-        extracted_at = datetime.now(UTC)
+        extracted_at = self._reading_from()
         stored = self._stored_hashes(window.hour)
         read_at = extracted_at
         if self.table.row.keeps_whole_reads and len(stored):
@@ -213,7 +253,7 @@ class BronzeLoader:
             hour=window.hour,
             extracted_at=extracted_at,
             source_clock=clock,
-            watermark=_watermark_column(self.table, received.schema.names),
+            watermark=watermark_column(self.table, received.schema.names),
             zone=self.table.connection.timezone,
         )
         with original_failure(stream.reader()) as batches:
@@ -221,7 +261,7 @@ class BronzeLoader:
                 "bronze",
                 self.table.bronze,
                 batches,
-                distinct=_distinct(self.table, received.schema.names),
+                distinct=distinct_columns(self.table, received.schema.names),
             )
         self.reader.committed()
         if commit.inserted != stream.appended:
@@ -250,14 +290,14 @@ class BronzeLoader:
             unknown_columns=(
                 []
                 if self.table.row.drift.columns == "discard_value"
-                else unknown_columns(brought.names, _expected_columns(self.table))
+                else unknown_columns(brought.names, expected_columns(self.table))
             ),
             version=commit.version,
             stream=state,
         )
 
     def _received(
-        self, window: Window, clock: datetime
+        self, window: Window, clock: datetime, *, lost: int
     ) -> tuple[pa.RecordBatchReader, StreamState | None]:
         if not isinstance(self.reader, OffsetReader):
             return self._as_stored(self.reader.read(self.table, window)), None
@@ -268,8 +308,15 @@ class BronzeLoader:
             reader=self.reader,
             offsets=self.ledger.offsets,
             stored=self._holds(window.hour),
+            lost=lost,
         )
         return self._as_stored(received), state
+
+    def _reading_from(self) -> datetime:
+        """When this read begins; after all reads before where reads order the rows."""
+        now = datetime.now(UTC)
+        last = self.ledger.max_extracted(self.asset) if self.table.row.changes else None
+        return max(now, last + timedelta(microseconds=1)) if last else now
 
     def _holds(self, hour: datetime) -> bool:
         """Whether an earlier read of the hour is in the lake, whatever became of its load."""
@@ -322,35 +369,8 @@ def _told(window: Window, state: StreamState | None) -> str | None:
     return "; ".join([*told, *([losses] if losses else [])]) or None
 
 
-def _watermark_column(table: Table, received: Sequence[str]) -> str | None:
-    """The received column that orders an incremental table's rows, as it is spelled there."""
-    if table.row.watermark is None or table.row.load != "incremental":
-        return None
-    return _spelled(table, table.row.watermark.column, received)
-
-
-def _distinct(table: Table, received: Sequence[str]) -> list[str]:
-    """The received columns that differ from row to row: a key of one column, and the watermark."""
-    key = table.row.key[0] if len(table.row.key) == 1 else None
-    watermark = table.row.watermark.column if table.row.watermark else None
-    found = [_spelled(table, column, received) for column in (key, watermark) if column]
-    return [column for column in found if column]
-
-
-def _spelled(table: Table, column: str, received: Sequence[str]) -> str | None:
-    """A column of Silver as the source spells it; None where it did not come."""
-    renamed = {target: source for source, target in table.row.columns.items()}
-    wanted = renamed.get(column, column).lower()
-    return next((name for name in received if name.lower() == wanted), None)
-
-
 def _hashes(rows: pa.Table) -> set[str]:
     return {text for batch in rows.to_batches() for text in row_hashes(batch).to_pylist()}
-
-
-def _expected_columns(table: Table) -> list[str]:
-    renamed = {target: source for source, target in table.row.columns.items()}
-    return [renamed.get(column.name, column.name) for column in table.contract.columns]
 
 
 def _contradicted(table: Table, hour: datetime, commit: Commit, planned: int) -> PermanentFailure:

@@ -4,7 +4,7 @@ Pure Arrow streams: what is read, and whether, is decided in `load`; the meta co
 `transforms`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -131,6 +131,34 @@ class CountedStream:
             new = without_stored(marked, self._stored)
             self.appended += new.num_rows
             yield aligned(new, self._schema)
+
+
+def watermark_column(table: Table, received: Sequence[str]) -> str | None:
+    """The received column that orders an incremental table's rows, as it is spelled there."""
+    if table.row.watermark is None or table.row.load != "incremental":
+        return None
+    return _spelled(table, table.row.watermark.column, received)
+
+
+def distinct_columns(table: Table, received: Sequence[str]) -> list[str]:
+    """The received columns that differ from row to row: a key of one column, and the watermark."""
+    key = table.row.key[0] if len(table.row.key) == 1 else None
+    watermark = table.row.watermark.column if table.row.watermark else None
+    found = [_spelled(table, column, received) for column in (key, watermark) if column]
+    return [column for column in found if column]
+
+
+def _spelled(table: Table, column: str, received: Sequence[str]) -> str | None:
+    """A column of Silver as the source spells it; None where it did not come."""
+    renamed = {target: source for source, target in table.row.columns.items()}
+    wanted = renamed.get(column, column).lower()
+    return next((name for name in received if name.lower() == wanted), None)
+
+
+def expected_columns(table: Table) -> list[str]:
+    """The source's columns that the contract takes, as the source spells them."""
+    renamed = {target: source for source, target in table.row.columns.items()}
+    return [renamed.get(column.name, column.name) for column in table.contract.columns]
 
 
 def _ambiguous_columns(table: Table, names: list[str]) -> PermanentFailure:

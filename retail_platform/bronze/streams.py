@@ -1,10 +1,11 @@
-"""An hour of a stream: its offsets are recorded once, then read, and what is lost is told.
+"""An hour of positions: they are recorded once, then read, and what is lost is told.
 
-Not here: how offsets are found (`extract.offsets`), and the commit (`load`).
+Offsets of a topic, or positions of a database's changes as its partition 0. Not here: how they are
+found (`extract.offsets`), and the commit (`load`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from retail_platform.metadata.loader import Table
 
 @dataclass(frozen=True, kw_only=True)
 class StreamState:
-    """How an hour's read stands to its topic.
+    """How an hour's read stands to its topic, or to its database's changes.
 
     Attributes:
         ranges: The hour's offsets, with what was lost of each when they were first read.
@@ -58,6 +59,7 @@ def stream_read(
     reader: OffsetReader,
     offsets: StreamOffsets,
     stored: bool,
+    lost: int = 0,
 ) -> tuple[pa.RecordBatchReader, StreamState]:
     """Reads an hour: its recorded offsets, which are planned and recorded where they are not.
 
@@ -69,14 +71,16 @@ def stream_read(
         offsets: The recorded offsets.
         stored: Whether an earlier read of the hour is in the lake: what has expired since is no
             loss.
+        lost: How many positions of the hour had expired, where this read of everything stands in
+            for them.
 
     Raises:
+        Expired: changes of the hour are gone from the source.
         TransientFailure: the source cannot be reached.
         PermanentFailure: the source lacks what was read of it before, or is not what the metadata
             says.
     """
-    assert table.row.stream is not None, "a stream"
-    topic = table.row.stream.topic
+    topic = _positions(table)
     ranges = offsets.of_hour(table.bronze, topic, window.hour)
     anew = window.start is None and not window.initial
     if anew or not ranges:
@@ -85,22 +89,36 @@ def stream_read(
         planned = reader.plan(
             table, window, around, from_earliest=anew or (window.initial and first)
         )
+        planned = [replace(planned_range, lost=lost) for planned_range in planned]
         ranges = offsets.record(table.bronze, window.hour, topic, planned, anew=anew)
     received, found = reader.read_ranges(table, ranges)
     if not stored:
         # Before the commit: a read that is repeated after it finds its rows, and no loss.
         offsets.lose(table.bronze, topic, window.hour, found)
-    return received, _state(table, topic, window, clock, reader, offsets)
+    return received, stream_state(table, window, clock, reader=reader, offsets=offsets)
 
 
-def _state(
+def stream_state(
     table: Table,
-    topic: str,
     window: Window,
     clock: datetime,
+    *,
     reader: OffsetReader,
     offsets: StreamOffsets,
 ) -> StreamState:
+    """How a recorded hour stands.
+
+    Args:
+        table: The table's metadata.
+        window: The hour.
+        clock: The source's present, aware UTC.
+        reader: The source.
+        offsets: The recorded offsets.
+
+    Raises:
+        TransientFailure: the source cannot be reached.
+    """
+    topic = _positions(table)
     latest = offsets.latest_hour(table.bronze, topic) or window.hour
     ends: Sequence[OffsetRange] = offsets.of_hour(table.bronze, topic, latest)
     return StreamState(
@@ -108,3 +126,8 @@ def _state(
         waiting=reader.waiting(ends),
         behind=max(clock - (latest + HOUR), timedelta(0)),
     )
+
+
+def _positions(table: Table) -> str:
+    assert table.row.positions is not None, "a load by positions"
+    return table.row.positions

@@ -51,12 +51,14 @@ def window_of(
 def begins_open(table: Table) -> bool:
     """Whether the first loaded hour of a table reads all that came before, too."""
     stream = table.row.stream
-    return table.row.load == "incremental" or (stream is not None and stream.start == "earliest")
+    if stream is not None:
+        return stream.start == "earliest"
+    return table.row.load in ("incremental", "changes")
 
 
 def buffer_of(table: Table) -> timedelta:
     """How far before its hour a window reaches back."""
-    if table.row.watermark is None or table.row.load == "stream":
+    if table.row.watermark is None or table.row.positions is not None:
         return timedelta(0)
     return table.row.watermark.buffer
 

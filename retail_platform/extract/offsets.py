@@ -82,6 +82,21 @@ class Truncated(Exception):
         self.high = high
 
 
+class Expired(Exception):
+    """Positions of an hour that the source does not keep any more, found before the hour is read.
+
+    Attributes:
+        range: The hour's positions.
+        lost: How many of them are gone.
+    """
+
+    def __init__(self, range_: OffsetRange, *, lost: int) -> None:
+        """Keep the numbers."""
+        super().__init__(f"{lost} of the positions {range_.start} to {range_.end} are gone")
+        self.range = range_
+        self.lost = lost
+
+
 def planned_ranges(
     hour: datetime,
     states: Mapping[int, PartitionState],

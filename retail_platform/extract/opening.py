@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from retail_platform.control.calls import ApiCalls
 from retail_platform.control.files import FileRegistry
 from retail_platform.extract.ads_opening import open_ads
+from retail_platform.extract.changes_reader import ChangesReader
 from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.files_reader import FilesReader, file_source
 from retail_platform.extract.kafka_opening import kafka_resource
@@ -69,7 +70,10 @@ def open_reader(
                 timeout=connection.timeout,
                 max_connections=connection.max_connections,
             )
-            with closing(SqlReader(source)) as reader:
+            of_changes = table.row.load == "changes"
+            with closing(
+                ChangesReader(source, table) if of_changes else SqlReader(source)
+            ) as reader:
                 yield reader
         case FilesConnection() as connection:
             store = open_root(connection, value, name=f"bronze.{table.bronze}")

@@ -18,6 +18,14 @@ from retail_platform.extract.connection_limit import limit_of
 from retail_platform.extract.sql_connectorx import FileDriver, ServerDriver
 from retail_platform.extract.sql_dialects import dialect_of
 from retail_platform.extract.sql_partitioned import Partitioning
+from retail_platform.extract.sql_positions import (
+    Tracking,
+    between,
+    marked,
+    marks_of_whole_table,
+    positions,
+    tracked_changes,
+)
 from retail_platform.extract.sql_postgresql import PostgresqlDriver
 from retail_platform.extract.sql_query import Queries
 from retail_platform.extract.sql_rows import SqlRows, refuse_missing
@@ -253,6 +261,64 @@ class SqlSource:
         if partitioned is not None:
             refuse_missing(self._name, table, [partitioned.column], types)
         return self._rows.read(table, schema, types, where, partitioned=partitioned)
+
+    def positions(self, tracking: Tracking) -> tuple[int, int]:
+        """Between which positions changes of a table are there, committed and kept.
+
+        Returns:
+            The first position, and the position after the last.
+
+        Raises:
+            TransientFailure: The database cannot be reached.
+            PermanentFailure: The database has no such positions, or does not keep them.
+        """
+        query = positions(tracking, self._dialect, source=self._name)
+        (row,) = self._rows.fetch(self._queries.compile(query), place=tracking.table)
+        if row["low"] is None or row["high"] is None:
+            raise PermanentFailure(
+                f"source {self._name}, table {tracking.table}: {self._driver.host} does not track "
+                "its changes; have its owner run ALTER DATABASE ... SET CHANGE_TRACKING = ON "
+                "(CHANGE_RETENTION = 7 DAYS) and ALTER TABLE ... ENABLE CHANGE_TRACKING, and grant "
+                "VIEW CHANGE TRACKING on the table"
+            )
+        return int(str(row["low"])), int(str(row["high"]))
+
+    def read_changes(
+        self, tracking: Tracking, start: int, end: int, *, partitioned: Partitioning | None = None
+    ) -> pa.RecordBatchReader:
+        """The rows whose last change lies at the positions ``[start, end)``; from 0 on all of them.
+
+        Args:
+            tracking: What orders the changes.
+            start: The first position; 0: the table as it is, whatever has expired.
+            end: The position after the last.
+            partitioned: How to read over several connections from 0 on; None: over one.
+
+        Returns:
+            A stream of bounded batches of all columns of the table. By Change Tracking
+            ``_change_version`` and ``_change_operation`` (I, U or D) come before them, and a
+            deleted row has its key only.
+
+        Raises:
+            TransientFailure: The database cannot be reached, or the connection broke.
+            PermanentFailure: The table or a column does not exist.
+        """
+        named = [*tracking.key, *([tracking.column] if tracking.column else [])]
+        types = self._checked(tracking.table, named, None)
+        schema = self._schema(list(types), types, None)
+        if tracking.by == "rowversion":
+            declared = types[tracking.column]
+            where = between(tracking, self._dialect, start, end, declared=declared)
+            parts = partitioned if start == 0 else None
+            return self._rows.read(tracking.table, schema, types, where, partitioned=parts)
+        if start == 0:
+            also = marks_of_whole_table(end)
+            return self._rows.read(
+                tracking.table, schema, types, None, also=also, partitioned=partitioned
+            )
+        exact = self._queries.exact(schema, types)
+        text = self._queries.compile(tracked_changes(tracking, exact, start, end))
+        return self._rows.streamed(text, marked(schema), tracking.table)
 
     def _schema(
         self,

@@ -4,8 +4,9 @@ Belongs here: what is asked, alike of every database. Not here: how each of them
 (`sql_dialects`), who runs it (`sql_driver`), and what a source checks (`sql`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ class Queries:
         schema: pa.Schema,
         types: dict[str, str],
         where: exp.Expr | None,
+        also: Mapping[str, exp.Expr] = MappingProxyType({}),
     ) -> exp.Query:
         """The rows for which a condition holds, exact.
 
@@ -45,13 +47,14 @@ class Queries:
             schema: Columns and the Arrow types that they are to have.
             types: Their declared types.
             where: The condition; None: all rows.
+            also: Columns of another making that come before.
         """
         reals = [
             field.name
             for field in schema
             if pa.types.is_floating(field.type) and is_real(types[field.name])
         ]
-        columns = self.exact(schema, types)
+        columns = {**also, **self.exact(schema, types)}
         return self.dialect.typed(tree.select(columns, tree.table(table), where), reals, table)
 
     def exact(self, schema: pa.Schema, types: dict[str, str]) -> dict[str, exp.Expr]:

@@ -6,6 +6,7 @@ Not here: which rows (`sql`), how queries are put (`sql_query`) and run (the dri
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from types import MappingProxyType
 
 import pyarrow as pa
 from sqlglot import exp
@@ -14,6 +15,7 @@ from retail_platform.extract.batches import cast_batch
 from retail_platform.extract.connection_limit import ConnectionLimit, Lease
 from retail_platform.extract.sql_driver import Driver
 from retail_platform.extract.sql_partitioned import Partitioning, read_side_by_side
+from retail_platform.extract.sql_positions import marked
 from retail_platform.extract.sql_query import Queries
 from retail_platform.extract.sql_ranges import value_ranges
 from retail_platform.failures import PermanentFailure
@@ -86,6 +88,7 @@ class SqlRows:
         types: dict[str, str],
         where: exp.Expr | None,
         *,
+        also: Mapping[str, exp.Expr] = MappingProxyType({}),
         partitioned: Partitioning | None,
     ) -> pa.RecordBatchReader:
         """The rows of a table for which a condition holds.
@@ -95,6 +98,7 @@ class SqlRows:
             schema: Columns and the Arrow types that they are to have.
             types: Their declared types.
             where: The condition; None: all rows.
+            also: The marks of `sql_positions`, which come before the columns.
             partitioned: How to read over several connections, of which nothing is opened before
                 the first batch is asked for; None: over one.
 
@@ -104,16 +108,20 @@ class SqlRows:
         """
 
         def text(condition: exp.Expr | None) -> str:
-            query = self._queries.rows(table, schema=schema, types=types, where=condition)
+            marks = {name: value.copy() for name, value in also.items()}
+            query = self._queries.rows(
+                table, schema=schema, types=types, where=condition, also=marks
+            )
             return self._queries.compile(query)
 
+        arriving = marked(schema) if also else schema
         if partitioned is None or not self._queries.dialect.shared:
-            return self.streamed(text(where), schema, table)
+            return self.streamed(text(where), arriving, table)
         declared = types[partitioned.column]
         self._refuse_unordered(table, partitioned.column, declared)
         batches = self._side_by_side(table, declared, partitioned, where, text)
         self._open.append(batches)
-        return self._cast(batches, schema, table)
+        return self._cast(batches, arriving, table)
 
     def _side_by_side(
         self,

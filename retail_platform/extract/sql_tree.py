@@ -62,9 +62,9 @@ def table(spelled: str, alias: str = _ALIAS) -> exp.Table:
     return exp.Table(this=name(bare), db=name(schema) if schema else None, alias=_alias(alias))
 
 
-def rows_of(function: exp.Expr) -> exp.Table:
-    """What a function returns, as the table that `column` speaks of."""
-    return exp.Table(this=function, alias=_alias(_ALIAS))
+def rows_of(function: exp.Expr, alias: str = _ALIAS) -> exp.Table:
+    """What a function returns; by default as the table that `column` speaks of."""
+    return exp.Table(this=function, alias=_alias(alias))
 
 
 def select(

@@ -158,6 +158,8 @@ def platform_checks(catalog: Catalog, contract: Contract) -> dict[str, set[str]]
     own = catalog.by_entity.get(contract.name)
     if own is not None and own.row.watermark:
         found[f"{own.bronze}: watermark"] = {own.row.watermark.column}
+    if own is not None and own.row.changes and own.row.changes.column:
+        found[f"{own.bronze}: changes"] = {own.row.changes.column}
     if own is not None and own.row.read:
         found[f"{own.bronze}: read"] = {own.row.read.partition_by}
     for reference in own.row.references if own is not None else ():

@@ -287,6 +287,7 @@ def _check_columns(where: Place, row: TableRow, contract: Contract) -> None:
         )
     named = {
         "watermark.column": [row.watermark.column] if row.watermark else [],
+        "changes.column": [row.changes.column] if row.changes and row.changes.column else [],
         "read.partition_by": [row.read.partition_by] if row.read else [],
         "deleted.column": [row.deleted.column] if row.deleted else [],
         "columns": list(row.columns.values()),

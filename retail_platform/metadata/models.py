@@ -30,7 +30,7 @@ from retail_platform.metadata.file_formats import CSV, FileFormat, JsonLinesForm
 from retail_platform.metadata.live import LiveRow
 from retail_platform.metadata.nested import nested_families
 from retail_platform.metadata.rest import Endpoint, MemberPath
-from retail_platform.metadata.sql_reads import PartitionedRead
+from retail_platform.metadata.sql_reads import CHANGE_OPERATION, Changes, PartitionedRead
 from retail_platform.metadata.streams import Stream
 from retail_platform.metadata.upkeep import Upkeep
 from retail_platform.metadata.values import Duration, Frozen, Name
@@ -120,9 +120,11 @@ class TableRow(Frozen):
         source_name: Name in the database where it differs: other case, spaces, ``schema.name``.
         load: ``incremental`` reads by watermark, ``full`` and ``snapshot`` read the whole table,
             ``files`` reads the files of the hour, ``restated`` reads trailing days again,
-            ``stream`` reads the messages of a topic that arrived in the hour.
+            ``stream`` reads the messages of a topic that arrived in the hour, ``changes`` what has
+            changed since the last read by the positions that the database gives to changes.
         key: Silver columns that identify a row.
         watermark: Required by incremental loads; orders versions in every load.
+        changes: For ``changes``: which positions.
         read: How a large table of a SQL database is read over several connections where more than
             a day of it is read at once; None: over one.
         deleted: Column by which the source marks deleted rows.
@@ -161,11 +163,12 @@ class TableRow(Frozen):
     """
 
     table: Name
-    load: Literal["incremental", "full", "snapshot", "files", "restated", "stream"]
+    load: Literal["incremental", "full", "snapshot", "files", "restated", "stream", "changes"]
     key: tuple[Name, ...] = Field(min_length=1)
     silver: SilverTarget
     source_name: str | None = None
     watermark: Watermark | None = None
+    changes: Changes | None = None
     read: PartitionedRead | None = None
     deleted: SoftDelete | None = None
     columns: dict[str, Name] = Field(default_factory=dict)
@@ -205,6 +208,8 @@ class TableRow(Frozen):
                 raise ValueError(f"{name} goes with load: files, and only there")
         if (self.load == "stream") != (self.stream is not None):
             raise ValueError("stream: {topic: ...} goes with load: stream, and only there")
+        if (self.load == "changes") != (self.changes is not None):
+            raise ValueError("changes: {by: ...} goes with load: changes, and only there")
         if self.file_format.incomplete == "hold" and not self._swept_by_file:
             raise ValueError(
                 "files: {incomplete: hold} needs columns: {_file: x} and silver: {sweep: [x]}, so "
@@ -214,6 +219,20 @@ class TableRow(Frozen):
             raise ValueError("merge: scd2 needs watermark: {column: ...}, its valid_from")
         if self.silver.merge == "scd2" and self.silver.sweep:
             raise ValueError("merge: scd2 sweeps whole tables only; leave sweep out")
+        return self
+
+    @model_validator(mode="after")
+    def _deletes_of_change_tracking_are_seen(self) -> "TableRow":
+        if self.changes is None or self.changes.by != "change_tracking":
+            return self
+        marked = self.columns.get(CHANGE_OPERATION)
+        values = [value.lower() for value in self.deleted.values] if self.deleted else []
+        if self.deleted is None or self.deleted.column != marked or values != ["d"]:
+            raise ValueError(
+                "by: change_tracking needs columns: {_change_operation: change} and deleted: "
+                "{column: change, values: [D]}: a deleted row has no more than its key, and would "
+                "pass for a row without values"
+            )
         return self
 
     @model_validator(mode="after")
@@ -275,6 +294,16 @@ class TableRow(Frozen):
     def name_in_source(self) -> str:
         """What the database calls the table, with its schema where it is not the default one."""
         return self.source_name or self.table
+
+    @property
+    def positions(self) -> str | None:
+        """What its recorded positions are of: with another topic or column they begin anew."""
+        if self.stream is not None:
+            return self.stream.topic
+        if self.changes is not None:
+            column = f".{self.changes.column}" if self.changes.column else ""
+            return f"{self.changes.by} of {self.name_in_source}{column}"
+        return None
 
     @property
     def file_format(self) -> FileFormat:
@@ -367,11 +396,12 @@ class Source(Frozen):
     @model_validator(mode="after")
     def _sql_goes_with_sql(self) -> "Source":
         for row in self.tables:
-            if row.read is not None and self.connection.kind != "sql":
-                raise ValueError(
-                    f"table {row.table}: read goes with connection: {{kind: sql}}, not "
-                    f"{self.connection.kind}"
-                )
+            for name in ("changes", "read"):
+                if name in row.model_fields_set and self.connection.kind != "sql":
+                    raise ValueError(
+                        f"table {row.table}: {name} goes with connection: {{kind: sql}}, not "
+                        f"{self.connection.kind}"
+                    )
         return self
 
     @model_validator(mode="after")

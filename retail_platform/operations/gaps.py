@@ -1,7 +1,8 @@
 """Hours that no run has loaded, filled some at a time while current hours go on.
 
-For incremental tables whose gaps are filled by ``chunk``, and for tables of files: what their hours
-had is still at the source. Not here: gaps that the next hour's load takes along (`bronze.load`).
+For incremental tables whose gaps are filled by ``chunk``, and for tables of files and positions:
+what their hours had is still at the source, or came with the hour after them. Not here: gaps that
+the next hour's load takes along (`bronze.load`).
 """
 
 from collections.abc import Callable
@@ -152,4 +153,4 @@ def missing_hours(
 def _gap(table: Table) -> Gap | None:
     if table.row.load == "incremental" and table.row.watermark is not None:
         return table.row.watermark.gap
-    return Gap() if table.row.load in ("files", "stream") else None
+    return Gap() if table.row.load in ("files", "stream", "changes") else None
