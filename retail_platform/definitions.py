@@ -17,6 +17,7 @@ from retail_platform.operations.executor import platform_executor
 from retail_platform.operations.gaps import build_gap_defs
 from retail_platform.operations.jobs import ALL_HOURLY, build_job_defs
 from retail_platform.operations.late_window import build_late_window_defs
+from retail_platform.operations.ledger_copy import build_ledger_copy_defs
 from retail_platform.operations.maintenance import build_maintenance_defs
 from retail_platform.operations.quarantine import build_quarantine_defs
 from retail_platform.operations.repair import build_reprocess_blocked_job
@@ -82,6 +83,7 @@ def build_defs(
     }
     return dg.Definitions.merge(
         *tables,
+        build_ledger_copy_defs(catalog=catalog, partitions_def=partitions),
         gold,
         build_report_defs(
             folder=settings.home / "reports",

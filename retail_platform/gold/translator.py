@@ -14,7 +14,7 @@ KINDS = {"dbt", "delta"}
 
 
 class GoldTranslator(DagsterDbtTranslator):
-    """Models and snapshots are `gold/<name>`, sources are `silver/<entity>`.
+    """Models and snapshots are `gold/<name>`, sources are `<schema>/<table>`: `silver/orders`.
 
     Args:
         automation_condition: Condition of every Gold asset; None leaves them to jobs and schedules.
@@ -28,7 +28,8 @@ class GoldTranslator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """The key of a node: its layer and its name."""
-        layer = "silver" if dbt_resource_props["resource_type"] == "source" else "gold"
+        is_source = dbt_resource_props["resource_type"] == "source"
+        layer = dbt_resource_props["schema"] if is_source else "gold"
         return dg.AssetKey([layer, dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import PrivateAttr
 
+from retail_platform.bronze.ledger_copy import ensure_ledger_copy
 from retail_platform.lakehouse.engine import EngineSession, open_engine
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import load_catalog
@@ -75,6 +76,7 @@ class LakehouseResource(dg.ConfigurableResource):
     def refresh_catalog(self) -> None:
         """Creates missing Silver tables, also of sources left out, and registers all that exist."""
         lake = self.lake
+        ensure_ledger_copy(lake)
         for table in load_catalog(Path(self.catalog)).tables:
             ensure_stored(lake, table)
         lake.ensure_database("gold")

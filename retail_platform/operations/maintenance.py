@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 
 import dagster as dg
 
+from retail_platform.bronze.ledger_copy import NAME
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.lakehouse.maintenance import Maintained, maintain
 from retail_platform.lakehouse.places import (
@@ -33,7 +34,10 @@ UNTIL_TAG = "retail/maintenance_until"
 MINUTE = 30
 """Minute of the first quiet hour: the load of the hour before has begun long since."""
 GOLD = "gold"
-GOLD_UPKEEP = Upkeep()
+PLATFORM_POOL = "platform"
+"""Pool of what the platform keeps of itself."""
+OWN_UPKEEP = Upkeep()
+"""How tables are kept that no row of the catalog describes."""
 MICRO_BATCHES_KEPT = timedelta(days=3)
 """How long the runs of live tables can be looked at."""
 ENDED = (
@@ -95,10 +99,13 @@ def keepable_tables(catalog: Catalog, root: str) -> list[Keepable]:
         for name in stored_tables(root, layer)
         if name in live
     ]
-    return found + [
-        Keepable(layer=GOLD, name=name, pool=GOLD, upkeep=GOLD_UPKEEP)
+    own = [
+        Keepable(layer=GOLD, name=name, pool=GOLD, upkeep=OWN_UPKEEP)
         for name in stored_tables(root, GOLD)
     ]
+    if NAME in stored_tables(root, "bronze"):
+        own.append(Keepable(layer="bronze", name=NAME, pool=PLATFORM_POOL, upkeep=OWN_UPKEEP))
+    return found + own
 
 
 def chosen(tables: Sequence[Keepable], patterns: Sequence[str]) -> list[Keepable]:
@@ -156,7 +163,7 @@ def build_maintenance_defs(
         schedule_on: Whether the schedules run from the start, without a switch in the UI.
     """
     jobs = [_source_job(catalog, root, source) for source in catalog.sources]
-    jobs.append(_job(GOLD, [_op(GOLD, GOLD, catalog, root)]))
+    jobs.append(_job(GOLD, [_op(pool, pool, catalog, root) for pool in (GOLD, PLATFORM_POOL)]))
     schedules = [_nightly(job, quiet_hours, schedule_on=schedule_on) for job in jobs]
     return dg.Definitions(jobs=jobs, schedules=schedules)
 

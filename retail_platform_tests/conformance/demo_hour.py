@@ -35,7 +35,8 @@ class LoadedHour:
     Attributes:
         failures: Step to message; empty when all went well.
         silver: Rows by entity, without technical columns.
-        gold: Rows by model, without technical columns and without snapshots.
+        gold: Rows by model, without technical columns; without snapshots and what tells of the
+            platform's own times.
         counts: Ledger counts by asset.
         seconds: Step to seconds.
     """
@@ -108,7 +109,7 @@ def _layer(settings: Settings, layer: str) -> dict[str, list[Row]]:
     return {
         folder.name: plain_rows(str(folder))
         for folder in folders
-        if not folder.name.startswith("snap_")
+        if not folder.name.startswith(("snap_", "mart_platform_"))
     }
 
 

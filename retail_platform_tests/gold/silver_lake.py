@@ -21,6 +21,7 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.session import SparkSession
 
 import retail_platform.gold
+from retail_platform.bronze.ledger_copy import LEDGER_SCHEMA, NAME
 from retail_platform.gold.runner import NOT_HOURLY
 from retail_platform.lakehouse.engine import EngineSession
 
@@ -178,6 +179,7 @@ class SilverLake:
         """Start the engine over a lake whose Silver tables are all empty."""
         for entity in SILVER_ENTITIES:
             self.write(entity, [])
+        self.write_ledger([])
         server = SparkConnectServer(ip="127.0.0.1", port=0)
         server.start(background=True)
         self._server = server
@@ -218,6 +220,12 @@ class SilverLake:
         path = self.root / "silver" / entity
         write_deltalake(path, pa.Table.from_pylist(filled, schema=schema), mode="overwrite")
 
+    def write_ledger(self, rows: Iterable[Row]) -> None:
+        """Replace the copy of the load ledger by `rows`; what a row leaves out is NULL."""
+        filled = [{name: row.get(name) for name in LEDGER_SCHEMA.names} for row in rows]
+        table = pa.Table.from_pylist(filled, schema=LEDGER_SCHEMA)
+        write_deltalake(self.root / "bronze" / NAME, table, mode="overwrite")
+
     def open_session(self) -> None:
         """Open a session of its own and register every table that exists, with its columns."""
         assert self._server is not None
@@ -230,7 +238,7 @@ class SilverLake:
         self._session = SparkSession.builder.remote(self.remote_url).create()
         self._session.conf.set("spark.sql.session.timeZone", "UTC")
         self._session.conf.set("spark.sql.ansi.enabled", "true")
-        for layer in ("silver", "gold"):
+        for layer in ("bronze", "silver", "gold"):
             self._session.sql(f"create database if not exists {layer}")
             for path in sorted((self.root / layer).glob("*")):
                 table = DeltaTable(path)

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from deltalake import DeltaTable
 
+from retail_platform.bronze.ledger_copy import ASSET
 from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.models import Status
@@ -24,7 +25,7 @@ from retail_platform_tests.gold.silver_lake import DBT_PROJECT, SILVER_ENTITIES,
 from retail_platform_tests.gold.silver_model import SilverModel
 
 PARTITIONS = dg.HourlyPartitionsDefinition("2026-03-01-00:00", fmt="%Y-%m-%d-%H:%M")
-TABLES = 24
+TABLES = 26
 KEYS = ["2026-03-01-10:00", "2026-03-01-11:00"]
 
 
@@ -78,6 +79,8 @@ def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
         "gold/fct_web_session",
         "gold/mart_attributed_sales",
         "gold/mart_customer_segment",
+        "gold/mart_platform_kpi",
+        "gold/mart_platform_table",
         "gold/mart_replenishment",
         "gold/mart_sales_by_region_category",
         "gold/mart_sales_kpi",
@@ -231,7 +234,7 @@ def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
         assert not [e for e in result.all_events if e.is_step_up_for_retry]
 
         ledger = Ledger(open_control(url))
-        _load_silver(ledger, "customers", HOURS[0])
+        _load(ledger, "silver/customers", HOURS[0])
         repaired = _run(gold, lake, KEYS[:1], url)
         assert len(repaired.get_asset_materialization_events()) == TABLES
         assert ledger.standing(Status.BLOCKED) == []
@@ -247,8 +250,9 @@ def test_a_source_that_is_left_out_blocks_nothing(target: Path, tmp_path: Path) 
     )
     with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
         ledger = Ledger(open_control(f"sqlite:///{tmp_path / 'control.db'}"))
+        _load(ledger, ASSET, HOURS[0])
         for entity in set(SILVER_ENTITIES) - {"suppliers"}:
-            _load_silver(ledger, entity, HOURS[0])
+            _load(ledger, f"silver/{entity}", HOURS[0])
         _run(gold, lake, KEYS[:1], f"sqlite:///{tmp_path / 'control.db'}")
         assert [row["name"] for row in lake.gold("dim_supplier")] == ["Unknown"]
 
@@ -286,18 +290,17 @@ def ledger_of_loaded_silver(folder: Path, keys: list[str], *, failed: str | None
     url = f"sqlite:///{folder / 'control.db'}"
     ledger = Ledger(open_control(url))
     for key in keys:
+        _load(ledger, ASSET, hour_of(key))
         for entity in SILVER_ENTITIES:
-            if entity == failed:
-                _load_silver(ledger, entity, hour_of(key), error="the source hung up")
-            else:
-                _load_silver(ledger, entity, hour_of(key))
+            error = "the source hung up" if entity == failed else None
+            _load(ledger, f"silver/{entity}", hour_of(key), error)
     return url
 
 
-def _load_silver(ledger: Ledger, entity: str, hour: datetime, error: str | None = None) -> None:
+def _load(ledger: Ledger, asset: str, hour: datetime, error: str | None = None) -> None:
     load = ledger.start(
-        asset=f"silver/{entity}",
-        layer="silver",
+        asset=asset,
+        layer=asset.partition("/")[0],
         hour=hour,
         run_id="silver",
         engine="embedded",

@@ -33,6 +33,8 @@ MODELS = (
     "mart_sales_vs_spend",
     "mart_stock_turnover",
     "mart_sales_kpi",
+    "mart_platform_kpi",
+    "mart_platform_table",
     "mart_replenishment",
     "mart_supplier_performance",
     "mart_customer_segment",
