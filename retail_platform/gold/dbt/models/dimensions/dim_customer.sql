@@ -1,26 +1,8 @@
 {{ config(unique_key='customer_version_key', scope='scope_changed_customers') }}
-with touched as (
-  select distinct customer_id from {{ source('silver', 'customers') }}
-  {% if is_hourly() %} where {{ in_hours('_hour') }} {% endif %}
-),
-
-versions as (
-  select
-    customer.*,
-    coalesce(customer.valid_from, {{ beginning_of_time() }}) as known_from,
-    lead(customer.valid_from) over (
-      partition by customer.customer_id order by customer.valid_from nulls first
-    ) as next_from,
-    row_number() over (
-      partition by customer.customer_id order by customer.valid_from nulls first
-    ) as version_number
-  from {{ source('silver', 'customers') }} as customer
-  left semi join touched on touched.customer_id = customer.customer_id
-)
+with {{ member_versions('customers', 'customer_id', in_hours('_hour')) }}
 
 select
-  {{ surrogate_key('sales', ['customer_id', 'unix_micros(known_from)']) }} as customer_version_key,
-  {{ surrogate_key('sales', ['customer_id']) }} as customer_key,
+  {{ version_keys('sales', 'customer', 'customer_id') }},
   customer_id,
   account_number,
   customer_type,
@@ -38,13 +20,8 @@ select
   modified_at,
   valid_from,
   valid_to,
-  case when version_number = 1 then {{ beginning_of_time() }} else known_from end as effective_from,
-  coalesce(next_from, {{ end_of_time() }}) as effective_to,
-  next_from is null as is_current,
-  coalesce(_inferred, false) as is_inferred,
-  coalesce(_deleted, false) or (next_from is null and valid_to is not null) as is_deleted,
-  {{ changed_hour('_hour') }} as _hour
-from versions
+  {{ version_state() }}
+from versions as version
 {% if not is_hourly() %}
 union all
 select
@@ -67,10 +44,5 @@ select
   cast(null as timestamp) as modified_at,
   cast(null as timestamp) as valid_from,
   cast(null as timestamp) as valid_to,
-  {{ beginning_of_time() }} as effective_from,
-  {{ end_of_time() }} as effective_to,
-  true as is_current,
-  false as is_inferred,
-  false as is_deleted,
-  {{ changed_hour(beginning_of_time()) }} as _hour
+  {{ unknown_version_state() }}
 {% endif %}

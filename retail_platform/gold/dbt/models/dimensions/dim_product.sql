@@ -1,26 +1,8 @@
 {{ config(unique_key='product_version_key', scope='scope_changed_products') }}
-with touched as (
-  select distinct product_id from {{ source('silver', 'products') }}
-  {% if is_hourly() %} where product_id in ({{ changed_products() }}) {% endif %}
-),
-
-versions as (
-  select
-    product.*,
-    coalesce(product.valid_from, {{ beginning_of_time() }}) as known_from,
-    lead(product.valid_from) over (
-      partition by product.product_id order by product.valid_from nulls first
-    ) as next_from,
-    row_number() over (
-      partition by product.product_id order by product.valid_from nulls first
-    ) as version_number
-  from {{ source('silver', 'products') }} as product
-  left semi join touched on touched.product_id = product.product_id
-)
+with {{ member_versions('products', 'product_id', scope_changed_products()) }}
 
 select
-  {{ surrogate_key('sales', ['version.product_id', 'unix_micros(version.known_from)']) }} as product_version_key,
-  {{ surrogate_key('sales', ['version.product_id']) }} as product_key,
+  {{ version_keys('sales', 'product', 'product_id') }},
   version.product_id,
   version.name,
   version.product_number,
@@ -42,12 +24,7 @@ select
   version.modified_at,
   version.valid_from,
   version.valid_to,
-  case when version.version_number = 1 then {{ beginning_of_time() }} else version.known_from end as effective_from,
-  coalesce(version.next_from, {{ end_of_time() }}) as effective_to,
-  version.next_from is null as is_current,
-  coalesce(version._inferred, false) as is_inferred,
-  coalesce(version._deleted, false) or (version.next_from is null and version.valid_to is not null) as is_deleted,
-  {{ changed_hour('version._hour') }} as _hour
+  {{ version_state() }}
 from versions as version
 left join {{ source('silver', 'categories') }} as category
   on category.subcategory_id = version.subcategory_id
@@ -77,10 +54,5 @@ select
   cast(null as timestamp) as modified_at,
   cast(null as timestamp) as valid_from,
   cast(null as timestamp) as valid_to,
-  {{ beginning_of_time() }} as effective_from,
-  {{ end_of_time() }} as effective_to,
-  true as is_current,
-  false as is_inferred,
-  false as is_deleted,
-  {{ changed_hour(beginning_of_time()) }} as _hour
+  {{ unknown_version_state() }}
 {% endif %}
