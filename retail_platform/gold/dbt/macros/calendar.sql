@@ -1,37 +1,37 @@
 {#-
-  How far the calendars reach: so many years beyond that of the last hour that is built or, where none
-  is given, was ever loaded. They grow by whole years and are otherwise left alone.
+  How far the calendars reach. They follow the hours that are built and never shrink, so they need no
+  table of the lake: what is blocked elsewhere does not block them. A calendar that is made where no
+  hour is given reaches as far as the clock.
 -#}
-{% macro calendar_end(years_ahead) -%}
-  {%- if hours() -%}
-    date'{{ (hours() | last)[:4] | int + years_ahead }}-12-31'
-  {%- else -%}
-    (select make_date(coalesce(year(max(_hour)), {{ var('hour_calendar_start')[:4] }}) + {{ years_ahead }}, 12, 31)
-    from {{ source('silver', 'orders') }})
+
+{#- First and last day that the stored calendar holds, as text; none where there is none. -#}
+{% macro calendar_reach(column) -%}
+  {%- if not execute or load_relation(this) is none -%}
+    {{ return(none) }}
   {%- endif -%}
+  {%- set days = run_query(
+    "select min(cast(" ~ column ~ " as date)) as first, max(cast(" ~ column ~ " as date)) as last from " ~ this
+  ).rows[0] -%}
+  {{ return(none if days[0] is none else [days[0] | string, days[1] | string]) }}
 {%- endmacro %}
 
-{#- Where dim_hour begins: on its first day, or with the year of an older hour that is built or was loaded. -#}
-{% macro hour_calendar_begin() -%}
-  {%- set first_day = "date'" ~ var('hour_calendar_start') ~ "'" -%}
-  {%- if hours() -%}
-    least({{ first_day }}, date'{{ (hours() | first)[:4] }}-01-01')
-  {%- else -%}
-    (select least({{ first_day }}, coalesce(make_date(year(min(_hour)), 1, 1), {{ first_day }}))
-    from {{ source('silver', 'orders') }})
-  {%- endif -%}
+{#-
+  First and last day that it must hold, as text.
+
+  start        its first day at the latest
+  years_ahead  years beyond that of the last hour
+  backward     whether it also begins with the year of an hour that is older than its first day
+-#}
+{% macro calendar_span(reach, start, years_ahead, backward=false) -%}
+  {%- set given = hours() or [run_started_at.strftime('%Y-%m-%d')] -%}
+  {%- set begins = [start] + ([given[0][:4] ~ '-01-01'] if backward else []) + (reach[:1] if reach else []) -%}
+  {%- set ends = [(given[-1][:4] | int + years_ahead) ~ '-12-31'] + (reach[1:] if reach else []) -%}
+  {{ return([begins | min, ends | max]) }}
 {%- endmacro %}
 
-{#- Whether a calendar already reaches so far, and so far back: then an hour's build has nothing to do. -#}
-{% macro calendar_is_complete(column, years_ahead, begin=none) -%}
-  {%- if not execute or should_full_refresh() or load_relation(this) is none -%}
-    {{ return(false) }}
-  {%- endif -%}
-  {%- set reached = run_query(
-    "select coalesce(max(cast(" ~ column ~ " as date)) >= " ~ calendar_end(years_ahead)
-    ~ (" and min(cast(" ~ column ~ " as date)) <= " ~ begin if begin else "") ~ ", false) from " ~ this
-  ).rows[0][0] -%}
-  {{ return(reached) }}
+{#- Whether an hour's build has nothing to add to it. -#}
+{% macro calendar_is_complete(reach, span) -%}
+  {{ return(execute and not should_full_refresh() and reach is not none and reach[0] <= span[0] and reach[1] >= span[1]) }}
 {%- endmacro %}
 
 {#- Whether there are stores in a time zone that dim_hour does not know yet. -#}

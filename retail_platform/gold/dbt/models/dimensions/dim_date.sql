@@ -1,12 +1,13 @@
 {{ config(unique_key='date_day') }}
 {#- Sail's weekday() says -1 of a Sunday, Spark's 6. -#}
 {%- set weekday = '((weekday(date_day) + 7) % 7)' -%}
-{%- if calendar_is_complete('date_day', 1) %}
+{%- set reach = calendar_reach('date_day') -%}
+{%- set span = calendar_span(reach, var('calendar_start'), 1) -%}
+{%- if calendar_is_complete(reach, span) %}
 select * from {{ this }} where false
 {%- else %}
 with days as (
-  select explode(sequence(date'{{ var("calendar_start") }}', last_day, interval 1 day)) as date_day
-  from (select {{ calendar_end(1) }} as last_day)
+  select explode(sequence(date'{{ span[0] }}', date'{{ span[1] }}', interval 1 day)) as date_day
 )
 
 select

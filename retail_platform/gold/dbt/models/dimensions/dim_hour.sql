@@ -3,16 +3,17 @@
   Every UTC hour in UTC, in London (the tills) and in every time zone in which there is a store. An hour that clocks go through twice
   has two rows with one local hour, the second marked; an hour that clocks skip has none.
 -#}
-{%- if calendar_is_complete('hour_start', 0, hour_calendar_begin()) and not zones_are_missing() %}
+{%- set reach = calendar_reach('hour_start') -%}
+{%- set span = calendar_span(reach, var('hour_calendar_start'), 0, backward=true) -%}
+{%- if calendar_is_complete(reach, span) and not zones_are_missing() %}
 select * from {{ this }} where false
 {%- else %}
 with hours as (
   select explode(sequence(
-    cast(first_day as timestamp),
-    timestampadd(hour, 23, cast(last_day as timestamp)),
+    timestamp'{{ span[0] }} 00:00:00+00:00',
+    timestamp'{{ span[1] }} 23:00:00+00:00',
     interval 1 hour
   )) as hour_start
-  from (select {{ hour_calendar_begin() }} as first_day, {{ calendar_end(0) }} as last_day)
 ),
 
 zones as (
