@@ -58,8 +58,28 @@
 {#- Every row: for tables that are computed anew each time, of which only real changes are written. -#}
 {% macro scope_everything() -%}true{%- endmacro %}
 
+{#-
+  Products and locations of which a version changed, and since when that can matter: no change reaches
+  back beyond the beginning of the first version that was added, closed or taken back.
+-#}
+{% macro changed_stock() -%}
+  select product_id, location_id, min(coalesce(valid_from, {{ beginning_of_time() }})) as changed_from
+  from {{ source('silver', 'stock_levels') }} where {{ in_hours('_hour') }}
+  group by product_id, location_id
+{%- endmacro %}
+
+{#- Predicate: the hour ends after the moment. -#}
+{% macro ends_after(hour, moment) -%}
+  timestampadd(hour, 1, {{ hour }}) > {{ moment }}
+{%- endmacro %}
+
 {% macro scope_stock_of_hour() -%}
-  {{ in_hours('stock_hour') }} or {{ scope_changed_stock() }}
+  {{ in_hours('stock_hour') }} or stock_key in (
+    select known.stock_key from {{ this }} as known
+    inner join ({{ changed_stock() }}) as changed
+      on changed.product_id = known.product_id and changed.location_id = known.location_id
+      and {{ ends_after('known.stock_hour', 'changed.changed_from') }}
+  )
 {%- endmacro %}
 
 {% macro scope_touched_sales_hours() -%}

@@ -1,8 +1,8 @@
 {{ config(unique_key='stock_key', scope='scope_stock_of_hour', partition_by='stock_month') }}
 {#-
   The stock at the end of every known hour. An hour's build writes its own hour for every product and
-  location, and the other known hours for those whose versions it changed: a version that is learnt
-  late also corrects the past.
+  location, and for those whose versions it changed the known hours since the first of these began: a
+  version that is learnt late also corrects the past.
 -#}
 with known_hours as (
   select distinct _hour as stock_hour from {{ source('silver', 'stock_levels') }}
@@ -20,8 +20,7 @@ with known_hours as (
 {%- if is_hourly() %},
 
 touched as (
-  select distinct product_id, location_id from {{ source('silver', 'stock_levels') }}
-  where {{ in_hours('_hour') }}
+  {{ changed_stock() }}
 )
 {% endif %}
 
@@ -47,5 +46,5 @@ inner join known_hours
   and (stock.valid_to is null or stock.valid_to >= timestampadd(hour, 1, known_hours.stock_hour))
 where not coalesce(stock._deleted, false) and not coalesce(stock._inferred, false)
 {% if is_hourly() %}
-  and ({{ in_hours('known_hours.stock_hour') }} or touched.product_id is not null)
+  and ({{ in_hours('known_hours.stock_hour') }} or {{ ends_after('known_hours.stock_hour', 'touched.changed_from') }})
 {% endif %}
