@@ -27,15 +27,16 @@ BLOCKED = {
     "silver/orders",
     "silver/order_lines",
     "gold/dim_customer",
-    "gold/dim_date",
-    "gold/dim_hour",
+    "gold/fct_order_click",
     "gold/fct_sales",
+    "gold/mart_attributed_sales",
     "gold/mart_customer_segment",
     "gold/mart_replenishment",
     "gold/mart_sales_by_region_category",
     "gold/mart_sales_kpi",
     "gold/mart_sales_vs_spend",
     "gold/mart_stock_turnover",
+    "gold/snap_customer_segment",
 }
 
 PAGES = ("customers", "marketing", "overview", "sales", "stock")

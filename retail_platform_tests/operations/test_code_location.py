@@ -84,6 +84,7 @@ GOLD = {
     "mart_stock_turnover",
     "mart_supplier_performance",
     "snap_campaign",
+    "snap_customer_segment",
 }
 
 REPORTS = {
