@@ -7,7 +7,9 @@
 -#}
 with
 {% if is_hourly() %}
-touched as ({{ touched_tickets() }}),
+touched as (
+  {{ touched_tickets() }}
+),
 
 {% endif %}
 interactions as (
@@ -42,7 +44,8 @@ interactions as (
 
   select
     'product_reviews' as source, 'review' as kind,
-    cast(review_id as string) as source_id, 'shop' as channel, cast(null as bigint) as customer_id, product_id, cast(null as bigint) as ticket_id, 'end-user' as author_role,
+    cast(review_id as string) as source_id, 'shop' as channel, cast(null as bigint) as customer_id,
+    product_id, cast(null as bigint) as ticket_id, 'end-user' as author_role,
     created_at as interacted_at, product_class as topic, cast(rating as string) as score_given,
     cast(rating - 1 as double) / 4 as score,
     coalesce(_deleted, false) as is_deleted, _hour
