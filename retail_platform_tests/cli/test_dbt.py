@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Ledger
@@ -55,6 +58,37 @@ def test_build_snapshot_test_and_docs_work_on_the_lake(home: Path) -> None:
     assert again.returncode == 0, again.stdout[-3000:]
     catalog = json.loads((home / "dbt" / "target" / "catalog.json").read_text("utf-8"))
     assert "model.retail_gold.dim_campaign" in catalog["nodes"]
+
+
+def test_freshness_of_sources_is_asked_of_the_lake(home: Path) -> None:
+    """Fresh, late enough to warn, and too old, by when the newest row was read."""
+    ages = {"orders": 1, "order_lines": 5, "web_events": 30}
+    assert run(home, "--", "ls", "--resource-type", "source").returncode == 0
+    for entity, hours in ages.items():
+        _add_row(home / "lake" / "silver" / entity, datetime.now(UTC) - timedelta(hours=hours))
+    selected = [f"source:silver.{entity}" for entity in ages]
+    result = run(home, "--", "source", "freshness", "--select", *selected)
+    assert result.returncode == 1, result.stdout[-3000:] + result.stderr[-3000:]
+    told = json.loads((home / "dbt" / "target" / "sources.json").read_text("utf-8"))["results"]
+    assert {one["unique_id"].rpartition(".")[2]: one["status"] for one in told} == {
+        "orders": "pass",
+        "order_lines": "warn",
+        "web_events": "error",
+    }
+
+
+def _add_row(location: Path, extracted_at: datetime) -> None:
+    """Appends a row of nothing but the time at which it was read."""
+    schema = pa.schema(DeltaTable(location).schema().to_arrow())
+    row = {field.name: None if field.nullable else _nothing(field.type) for field in schema}
+    row["_extracted_at"] = extracted_at
+    write_deltalake(location, pa.Table.from_pylist([row], schema=schema), mode="append")
+
+
+def _nothing(kind: pa.DataType) -> Any:
+    if pa.types.is_timestamp(kind):
+        return datetime(2026, 3, 1, tzinfo=UTC)
+    return "" if pa.types.is_string(kind) or pa.types.is_string_view(kind) else 0
 
 
 def test_without_arguments_a_shell_has_dbt_and_the_last_hour(home: Path, tmp_path: Path) -> None:
