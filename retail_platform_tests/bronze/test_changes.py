@@ -25,6 +25,7 @@ from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.loader import Table, load_catalog
 from retail_platform_tests.platform.box import Box, Row, hour_at
 from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, write_catalog
+from retail_platform_tests.platform.dagster_runs import checks, location, materialised
 from retail_platform_tests.platform.fixtures import Opener
 
 pytestmark = pytest.mark.postgres
@@ -364,6 +365,29 @@ def test_expired_changes_are_told_and_the_table_is_read_anew(box: Box, source: S
     load(box, source, 2)
     assert bronze(box, 2) == [(4, "b")]
     assert live(box) == source.rows()
+
+
+def test_the_asset_tells_of_expired_changes(
+    source: Source, tmp_path: Path, engine_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its check fails in the hour whose changes were gone, and in no other."""
+    monkeypatch.setenv("ERP_URL", source.url)
+    columns = {"id": "bigint", "label": "string", "version": "bigint"}
+    tree = sql_source("erp", [row_of()])
+    folder = write_catalog(tmp_path / "catalog", [tree], [contract("things", columns, ["id"])])
+    with location(folder, tmp_path, engine_address) as hourly:
+        told = []
+        for number in range(3):
+            source.put(number, "a")
+            with monkeypatch.context() as patch:
+                if number == 1:
+                    patch.setattr(
+                        ChangesReader, "_gone", lambda _, range_: 5 if range_.start else 0
+                    )
+                result = hourly.run(number)
+            assert materialised(result) == {"bronze/erp__things", "silver/things"}
+            told.append(checks(result)["bronze/erp__things", "offsets_complete"])
+    assert told == [True, False, True]
 
 
 def test_what_expires_after_it_was_read_is_no_loss(box: Box, source: Source) -> None:
