@@ -6,6 +6,11 @@ then come twice or, where its partition column changes, not at all: name a colum
 change, such as the primary key. A row that changes after its range was read has a watermark beyond
 the window's end, and comes with a later hour; twice the same row is one in Bronze.
 
+It pays where the database or the line to it is what a read waits for. Measured with PostgreSQL on
+two cores: of a table that answers 50,000 rows a second over one connection, 600,000 rows took 13.1
+s over one, 6.6 over two, 3.5 over four, 2.1 over eight; where rows come as fast as one processor
+takes them, it is the same 0.5 M rows/s into Bronze over one, two and four, and 30-60 MB more.
+
 Not here: which ranges (`sql_ranges`), threads (`side_by_side`), and how a state is shared (the
 drivers).
 """
