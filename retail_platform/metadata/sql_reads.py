@@ -15,7 +15,7 @@ CHANGE_OPERATION = "_change_operation"
 
 
 class PartitionedRead(Frozen):
-    """A large table, read by ranges of one column side by side: for a source that is slow to answer.
+    """A large table of a source that is slow to answer, read by ranges of a column side by side.
 
     Attributes:
         partition_by: Silver name of a column of whole numbers or timestamps that the source has an
