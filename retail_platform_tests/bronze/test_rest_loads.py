@@ -13,8 +13,8 @@ from retail_platform.extract.opening import open_reader
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 from retail_platform.quality.verdicts import HeldBack
+from retail_platform_tests.extract.faulty import Fault
 from retail_platform_tests.extract.rest_server import (
-    Fault,
     RestServer,
     serving_rest,
 )

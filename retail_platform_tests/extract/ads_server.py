@@ -14,20 +14,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from retail_platform.simulator.http_serving import Quiet, running
+from retail_platform_tests.extract.faulty import Fault, send
 
 TOKEN = "t0ps3cret"
 DEVELOPER_TOKEN = "d3vs3cret"
 HOUR = "hourly_stats_aggregated_by_advertiser_time_zone"
-
-
-@dataclass
-class Fault:
-    """An answer that replaces the proper one: a status, or half of the body (status 200)."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: dict[str, Any] | None = None
-    half: str | None = None
 
 
 @dataclass
@@ -69,25 +60,9 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
         self.state.requests.append({"path": parts.path, "query": query, "body": body})
         fault = self.state.faults.popleft() if self.state.faults else None
         status, answer = self._answer(parts.path, query)
-        if fault is not None and fault.half is None:
-            status, answer = fault.status, fault.body or {"error": {"message": "fault"}}
-        self._send(status, json.dumps(answer).encode(), fault or Fault())
-
-    def _send(self, status: int, content: bytes, fault: Fault) -> None:
-        if fault.half == "whole length":
-            content = content[: len(content) // 2]
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        if self.state.source_clock:
-            self.send_header("X-Source-Clock", self.state.source_clock)
-        for name, value in fault.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if fault.half == "connection closed":
-            self.wfile.write(content[: len(content) // 2])
-            self.close_connection = True
-            return
-        self.wfile.write(content)
+        if fault is not None and fault.status != 200:
+            answer = {"error": {"message": "fault"}}
+        send(self, status, answer, fault, {"X-Source-Clock": self.state.source_clock})
 
     def _answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":

@@ -3,8 +3,6 @@
 Not the simulator: it knows what a test gives it, and what it was asked is kept.
 """
 
-import json
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,32 +12,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from retail_platform.simulator.http_serving import Quiet, running
+from retail_platform_tests.extract.faulty import Fault, send
 
 TOKEN = "t0ken-0f-the-rest-api"
 CLIENT_SECRET = "cl1ent-s3cret-of-the-rest-api"
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """What an answer becomes.
-
-    Attributes:
-        status: Its status; 200 leaves the proper one.
-        headers: Added to it.
-        body: Takes the body's place.
-        cut: ``length``: half of the announced bytes, then the line is dropped; ``json``: a whole
-            answer whose body is half of the JSON.
-        drip: Seconds between the bytes of the body.
-        silent: Seconds before anything is sent.
-    """
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    cut: str | None = None
-    drip: float = 0.0
-    silent: float = 0.0
 
 
 @dataclass
@@ -105,27 +82,5 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
     def _send(
         self, status: int, body: object, fault: Fault | None, link: str | None = None
     ) -> None:
-        fault = fault or Fault()
-        content = json.dumps(body).encode() if fault.body is None else fault.body
-        if fault.cut == "json":
-            content = content[: len(content) // 2]
-        time.sleep(fault.silent)
-        try:
-            self.send_response(fault.status if fault.status != 200 else status)
-            self.send_header("Content-Length", str(len(content)))
-            if self.state.source_clock:
-                self.send_header("X-Source-Clock", self.state.source_clock)
-            for name, value in (fault.headers | ({"Link": link} if link else {})).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if fault.cut == "length":
-                content = content[: len(content) // 2]
-                self.close_connection = True
-            for byte in content if fault.drip else ():
-                self.wfile.write(bytes([byte]))
-                time.sleep(fault.drip)
-            if not fault.drip:
-                self.wfile.write(content)
-        except (BrokenPipeError, ConnectionResetError):
-            # The client has lost patience, as some tests want it to.
-            self.close_connection = True
+        clock = self.state.source_clock
+        send(self, status, body, fault, {"X-Source-Clock": clock, "Link": link})

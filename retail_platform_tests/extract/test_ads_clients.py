@@ -18,8 +18,8 @@ from retail_platform_tests.extract.ads_server import (
     HOUR,
     TOKEN,
     AdsServer,
-    Fault,
 )
+from retail_platform_tests.extract.faulty import Fault
 
 SINCE, UNTIL = date(2026, 11, 18), date(2026, 11, 20)
 QUICK = Patience(attempts=3, backoff=0.01)
@@ -176,7 +176,7 @@ def test_facebook_is_asked_for_the_hours_of_the_days(server: AdsServer) -> None:
 def test_facebook_pages_give_each_row_once_also_with_faults_between(server: AdsServer) -> None:
     server.campaigns = [{"id": str(n), "status": f"S{n}"} for n in range(5)]
     server.insights = [insight(n, campaign_id=str(n % 5)) for n in range(24)]
-    half, busy = Fault(half="connection closed"), Fault(status=429, headers={"Retry-After": "0"})
+    half, busy = Fault(cut="length"), Fault(status=429, headers={"Retry-After": "0"})
     server.faults.extend([None, None, half, None, busy, None, Fault(status=500), None])
     rows = facebook(server).read(since=SINCE, until=UNTIL).read_all().to_pylist()
     assert [row["hour"] for row in rows] == [str(n) for n in range(24)]
@@ -229,7 +229,7 @@ def test_google_rows_are_flat_text_with_every_digit(server: AdsServer) -> None:
 
 def test_google_pages_give_each_row_once_also_with_faults_between(server: AdsServer) -> None:
     server.results = [result(n % 24) for n in range(9)]
-    server.faults.extend([None, Fault(half="whole length"), Fault(status=503), None])
+    server.faults.extend([None, Fault(cut="json"), Fault(status=503), None])
     rows = google(server).read(since=SINCE, until=UNTIL).read_all().to_pylist()
     assert [row["segments_hour"] for row in rows] == [str(n) for n in range(9)]
 

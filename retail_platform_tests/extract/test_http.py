@@ -8,7 +8,11 @@ import pytest
 
 from retail_platform.extract.http import JsonApi, Patience
 from retail_platform.failures import PermanentFailure, TransientFailure
-from retail_platform_tests.extract.ads_server import TOKEN, AdsServer, Fault
+from retail_platform_tests.extract.ads_server import (
+    TOKEN,
+    AdsServer,
+)
+from retail_platform_tests.extract.faulty import Fault
 
 PATH = "/v25.0/act_42"
 
@@ -27,8 +31,8 @@ def api(server: AdsServer, *, token: str = TOKEN, attempts: int = 3, url: str = 
     "fault",
     [
         *(Fault(status=status) for status in (429, 500, 502, 503, 504)),
-        Fault(half="whole length"),
-        Fault(half="connection closed"),
+        Fault(cut="json"),
+        Fault(cut="length"),
     ],
     ids=str,
 )
@@ -47,7 +51,7 @@ def test_faults_that_stay_are_transient_and_attempts_are_limited(server: AdsServ
 
 
 def test_half_a_page_that_stays_says_so(server: AdsServer) -> None:
-    server.faults.extend([Fault(half="whole length")] * 9)
+    server.faults.extend([Fault(cut="json")] * 9)
     with pytest.raises(TransientFailure, match="half a page"):
         api(server).call("GET", PATH)
 

@@ -7,10 +7,10 @@ import pytest
 from retail_platform.extract.http import JsonApi, Patience
 from retail_platform.extract.oauth import OAuthToken
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform_tests.extract.faulty import Fault
 from retail_platform_tests.extract.rest_server import (
     CLIENT_SECRET,
     TOKEN,
-    Fault,
     RestServer,
     serving_rest,
 )

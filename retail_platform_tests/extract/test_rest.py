@@ -12,7 +12,12 @@ from retail_platform.extract.rest_window import Placing, asked
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.rest import Endpoint, Since
-from retail_platform_tests.extract.rest_server import TOKEN, Fault, RestServer, serving_rest
+from retail_platform_tests.extract.faulty import Fault
+from retail_platform_tests.extract.rest_server import (
+    TOKEN,
+    RestServer,
+    serving_rest,
+)
 
 ROWS = [{"id": number} for number in range(5)]
 IDS = [str(row["id"]) for row in ROWS]

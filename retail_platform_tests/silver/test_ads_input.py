@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from retail_platform.metadata.loader import Catalog
-from retail_platform_tests.extract.ads_server import HOUR, TOKEN, AdsServer, Fault, serving
+from retail_platform_tests.extract.ads_server import (
+    HOUR,
+    TOKEN,
+    AdsServer,
+    serving,
+)
+from retail_platform_tests.extract.faulty import Fault
 from retail_platform_tests.platform.box import HOUR as ONE_HOUR
 from retail_platform_tests.platform.box import Box, Row, hour_at
 from retail_platform_tests.platform.catalogs import demo_catalog
@@ -78,9 +84,9 @@ def test_rate_limits_errors_and_half_pages_change_nothing(
             None,
             Fault(status=500),
             None,
-            Fault(half="whole length"),
+            Fault(cut="json"),
             None,
-            Fault(half="connection closed"),
+            Fault(cut="length"),
         ]
     )
     load(faulty, server, 0)
