@@ -122,7 +122,7 @@ def docs(out: Path | None) -> None:
     folder = out or platform.settings.home / "contracts"
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"index": index_page(platform.catalog)}
-    for table in platform.catalog.tables:
+    for table in (*platform.catalog.tables, *platform.catalog.live):
         readers, columns = readers_of(
             f"silver.{table.entity}", downstream.readers, downstream.reports
         )

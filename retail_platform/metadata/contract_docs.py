@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from retail_platform.metadata.contract import Contract, Property
+from retail_platform.metadata.live import LiveTable
 from retail_platform.metadata.loader import Catalog, Table
 
 STYLE = """
@@ -66,14 +67,18 @@ def index_page(catalog: Catalog) -> str:
             _promise(table.contract),
             f"{table.contract.version} <span class='tag'>{table.contract.status}</span>",
         )
-        for table in sorted(catalog.tables, key=lambda one: (one.contract.domain, one.entity))
+        for table in sorted(
+            [*catalog.tables, *catalog.live], key=lambda one: (one.contract.domain, one.entity)
+        )
     ]
     heads = ("Table", "What it is for", "Domain", "Owner", "Arrives", "Version")
     lead = f"{len(rows)} tables of Silver: what they promise, and who answers for them."
     return _page("Data contracts", f"<p class='lead'>{lead}</p>{_table(heads, rows)}")
 
 
-def contract_page(table: Table, catalog: Catalog, lineage: Lineage, versions: Sequence[str]) -> str:
+def contract_page(
+    table: Table | LiveTable, catalog: Catalog, lineage: Lineage, versions: Sequence[str]
+) -> str:
     """The page of one contract.
 
     Args:
@@ -99,8 +104,12 @@ def contract_page(table: Table, catalog: Catalog, lineage: Lineage, versions: Se
     return _page(contract.name, "".join(body))
 
 
-def _facts(table: Table) -> str:
+def _facts(table: Table | LiveTable) -> str:
     contract = table.contract
+    if isinstance(table, LiveTable):
+        kept = "newest event by key, every minute"
+    else:
+        kept = f"{table.row.load} into {table.row.silver.merge}"
     availability = contract.agreed("availability")
     facts = [
         ("Version", f"{contract.version}, {contract.status}"),
@@ -110,7 +119,7 @@ def _facts(table: Table) -> str:
         ("Tier", str(contract.agreed("tier") or "not stated")),
         ("In trouble call", str(contract.agreed("escalation") or "nobody")),
         ("Key", ", ".join(contract.key)),
-        ("Kept as", f"{table.row.load} into {table.row.silver.merge}"),
+        ("Kept as", kept),
     ]
     cells = "".join(
         f"<div class='fact'><b>{escape(name)}</b>{escape(text)}</div>" for name, text in facts
@@ -149,7 +158,7 @@ def _tags(column: Property) -> list[str]:
     return tags + [f"refers to {one.to}" for one in column.relationships]
 
 
-def _rules(table: Table) -> str:
+def _rules(table: Table | LiveTable) -> str:
     contract = table.contract
     rows = [
         (
@@ -168,6 +177,8 @@ def _rules(table: Table) -> str:
                 "the hour is held" if rule.blocking else "a check warns",
             )
         )
+    if isinstance(table, LiveTable):
+        return _table(("Rule", "Expected", "Otherwise"), rows)
     limits = contract.quarantine
     rows += [
         ("quarantined rows of an hour", limits.hold.text, "the hour is held"),
@@ -177,14 +188,15 @@ def _rules(table: Table) -> str:
     return _table(("Rule", "Expected", "Otherwise"), rows)
 
 
-def _flow(table: Table, catalog: Catalog, lineage: Lineage) -> str:
-    above = [
-        f"bronze.{table.bronze}",
-        *(f"silver.{parent} (goes first)" for parent in table.parents),
-    ]
+def _flow(table: Table | LiveTable, catalog: Catalog, lineage: Lineage) -> str:
+    if isinstance(table, LiveTable):
+        above = [f"topic {table.row.topic} of {table.source}"]
+    else:
+        goes_first = [f"silver.{parent} (goes first)" for parent in table.parents]
+        above = [f"bronze.{table.bronze}", *goes_first]
     referring = [
         f"silver.{other.entity} (refers to it)"
-        for other in catalog.tables
+        for other in (*catalog.tables, *catalog.live)
         if any(
             str(one.to).startswith(f"{table.entity}.")
             for column in other.contract.columns

@@ -136,3 +136,6 @@ def test_docs_are_pages_of_their_own(catalog: Path, tmp_path: Path) -> None:
     ):
         assert text in page, text
     assert "http" not in page, "nothing is fetched"
+    live = (out / "inventory_live.html").read_text(encoding="utf-8")
+    for text in ("topic inventory.stock of web", "quantity is missing", "every minute"):
+        assert text in live, text
