@@ -1,4 +1,4 @@
-{{ config(unique_key='spend_key', accumulate=['_touched_hours']) }}
+{{ config(unique_key='spend_key', accumulate=['_touched_hours'], partition_by='spend_month') }}
 {#-
   Facebook repeats a campaign's hour once per attribution setting, with the same spend: the grain
   here has no attribution setting, so the live slice that was fetched last speaks for the hour.
@@ -51,6 +51,7 @@ select
   local_hour,
   timezone_name,
   spend_hour,
+  date_format(spend_hour, 'yyyy-MM') as spend_month,
   cast(spend as decimal(19, 4)) as spend,
   impressions,
   clicks,
