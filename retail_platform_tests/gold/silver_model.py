@@ -10,41 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from retail_platform_tests.gold.silver_lake import SilverLake
+from retail_platform_tests.gold.silver_lake import SilverLake, catalog
 
-KEYS = {
-    "customers": ("customer_id",),
-    "products": ("product_id",),
-    "categories": ("subcategory_id",),
-    "territories": ("territory_id",),
-    "stores": ("store_id",),
-    "suppliers": ("supplier_id",),
-    "purchase_orders": ("purchase_order_id",),
-    "purchase_order_lines": ("purchase_order_id", "line_number"),
-    "orders": ("order_id",),
-    "order_lines": ("order_id", "line_number"),
-    "stock_levels": ("product_id", "location_id"),
-    "pos_transactions": ("file_path", "line_number"),
-    "facebook_insights": (
-        "account_id",
-        "campaign_id",
-        "date_start",
-        "hour",
-        "attribution_setting",
-    ),
-    "google_campaign_performance": (
-        "account_id",
-        "campaign_id",
-        "segments_date",
-        "segments_hour",
-    ),
-    "web_events": ("event_id",),
-    "tickets": ("ticket_id",),
-    "ticket_comments": ("comment_id",),
-    "product_reviews": ("review_id",),
-    "survey_responses": ("response_id",),
-}
-VERSIONED = {"customers", "products", "suppliers", "stock_levels"}
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
@@ -56,26 +23,41 @@ class SilverModel:
     """Silver's tables; rows carry `modified_at` as their sequence."""
 
     tables: dict[str, dict[tuple[Any, ...], Row]] = field(
-        default_factory=lambda: {entity: {} for entity in KEYS}
+        default_factory=lambda: {table.entity: {} for table in catalog().tables}
     )
+    _changed: set[str] = field(default_factory=set, init=False)
 
     def process(self, hour: datetime, batch: Batch) -> None:
         """Merge what the hour brought."""
         for entity, rows in batch.items():
+            self._changed.add(entity)
             for row in rows:
-                if entity in VERSIONED:
+                if catalog().by_entity[entity].row.silver.merge == "scd2":
                     self._add_version(entity, hour, row)
                 else:
                     self._upsert(entity, hour, row)
         self._infer_customers(hour)
 
     def write_to(self, lake: SilverLake) -> None:
-        """Write every table to the lake."""
-        for entity, rows in self.tables.items():
-            lake.write(entity, rows.values())
+        """Write the tables that changed since they were last written."""
+        for entity in sorted(self._changed):
+            lake.write(entity, self.tables[entity].values())
+        self._changed.clear()
+
+    def content(self) -> dict[str, dict[tuple[Any, ...], Row]]:
+        """What Silver tells of every row by key, whenever it was learnt; no inferred members."""
+        technical = ("_hour", "_extracted_at")
+        return {
+            entity: {
+                key: {name: value for name, value in row.items() if name not in technical}
+                for key, row in rows.items()
+                if not row.get("_inferred")
+            }
+            for entity, rows in self.tables.items()
+        }
 
     def _upsert(self, entity: str, hour: datetime, row: Row) -> None:
-        key = tuple(row[name] for name in KEYS[entity])
+        key = _key(entity, row)
         stored = self.tables[entity].get(key)
         if stored is None or _sequence(row) > _sequence(stored):
             extracted = row.get("_extracted_at", hour)
@@ -87,7 +69,7 @@ class SilverModel:
 
     def _add_version(self, entity: str, hour: datetime, row: Row) -> None:
         table = self.tables[entity]
-        key = tuple(row[name] for name in KEYS[entity])
+        key = _key(entity, row)
         identity = (*key, row["modified_at"])
         if identity in table:
             return
@@ -109,6 +91,7 @@ class SilverModel:
         for order in self.tables["orders"].values():
             customer = order.get("customer_id")
             if customer is not None and customer not in known:
+                self._changed.add("customers")
                 self.tables["customers"][customer, EARLIEST] = {
                     "customer_id": customer,
                     "valid_from": EARLIEST,
@@ -119,6 +102,9 @@ class SilverModel:
                 }
 
 
+def _key(entity: str, row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in catalog().by_entity[entity].row.key)
+
+
 def _sequence(row: Row) -> datetime:
-    times = (row.get(name) for name in ("modified_at", "updated_at", "_extracted_at"))
-    return next((time for time in times if time), EARLIEST)
+    return row.get("modified_at") or row.get("_extracted_at") or EARLIEST

@@ -15,18 +15,20 @@ from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.models import Status
 from retail_platform.gold.assets import build_gold_defs
+from retail_platform.gold.by_hand import PROJECT
 from retail_platform.gold.project import GoldProject
 from retail_platform.lakehouse.engine import EngineSession
 from retail_platform.operations.blocked import DependenciesResource
 from retail_platform.operations.causes import read_causes
 from retail_platform.partitions import hour_of
 from retail_platform_tests.gold.scenario import BATCHES, HOURS
-from retail_platform_tests.gold.silver_lake import DBT_PROJECT, SILVER_ENTITIES, SilverLake
+from retail_platform_tests.gold.silver_lake import NewLake, SilverLake, catalog
 from retail_platform_tests.gold.silver_model import SilverModel
 
 PARTITIONS = dg.HourlyPartitionsDefinition("2026-03-01-00:00", fmt="%Y-%m-%d-%H:%M")
 TABLES = 27
 SNAPSHOTS = 2
+ENTITIES = [table.entity for table in catalog().tables]
 KEYS = ["2026-03-01-10:00", "2026-03-01-11:00"]
 
 
@@ -51,9 +53,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gold(target: Path) -> dg.Definitions:
     """The definitions under test."""
-    return build_gold_defs(
-        dbt_project_dir=DBT_PROJECT, target_path=target, partitions_def=PARTITIONS
-    )
+    return build_gold_defs(dbt_project_dir=PROJECT, target_path=target, partitions_def=PARTITIONS)
 
 
 def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
@@ -109,7 +109,7 @@ def test_every_asset_has_lineage_owner_description_and_the_hourly_partitions(
 
 
 def test_every_model_documents_every_column(target: Path) -> None:
-    project = GoldProject(project_dir=DBT_PROJECT, target_path=target)
+    project = GoldProject(project_dir=PROJECT, target_path=target)
     manifest = json.loads(project.manifest_path().read_bytes())
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     assert len(models) == TABLES - SNAPSHOTS
@@ -117,11 +117,29 @@ def test_every_model_documents_every_column(target: Path) -> None:
         assert all(column["description"] for column in model["columns"].values()), model["name"]
 
 
+def test_every_mart_has_a_unit_test_and_a_check_against_silver(target: Path) -> None:
+    project = GoldProject(project_dir=PROJECT, target_path=target)
+    manifest = json.loads(project.manifest_path().read_bytes())
+    marts = {
+        node["unique_id"]: node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"].startswith("mart_")
+    }
+    unit_tested = {test["model"] for test in manifest["unit_tests"].values()}
+    assert set(marts.values()) - unit_tested == set()
+    reconciled = {
+        marts[node["attached_node"]]
+        for node in manifest["nodes"].values()
+        if node["name"].endswith("_reconciles_with_silver")
+    }
+    assert set(marts.values()) - reconciled == set()
+
+
 def test_a_ready_manifest_is_used_and_a_changed_project_is_parsed_anew(
     tmp_path: Path,
 ) -> None:
     copied = tmp_path / "project"
-    shutil.copytree(DBT_PROJECT, copied)
+    shutil.copytree(PROJECT, copied)
     before = GoldProject(project_dir=copied, target_path=tmp_path / "target")
     first = before.manifest_path()
     written = first.stat().st_mtime_ns
@@ -135,10 +153,10 @@ def test_a_ready_manifest_is_used_and_a_changed_project_is_parsed_anew(
 
 
 def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
-    gold: dg.Definitions, target: Path, tmp_path: Path
+    gold: dg.Definitions, target: Path, tmp_path: Path, new_lake: NewLake
 ) -> None:
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         silver.process(HOURS[0], BATCHES[0])
         silver.process(HOURS[1], BATCHES[1])
         silver.write_to(lake)
@@ -161,15 +179,14 @@ def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
         assert len(checks) == len(_hourly_tests(target))
         assert all(check.passed for check in checks), [c for c in checks if not c.passed]
         assert not list((target / "builds").iterdir())
-        assert lake.session is not None
         assert lake.session.spark.conf.get("spark.sql.ansi.enabled") == "true"
 
 
 def test_a_failing_build_names_the_hour_and_keeps_its_log(
-    gold: dg.Definitions, target: Path, tmp_path: Path
+    gold: dg.Definitions, target: Path, tmp_path: Path, new_lake: NewLake
 ) -> None:
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         silver.process(HOURS[0], BATCHES[0])
         silver.write_to(lake)
         lake.drop("silver", "order_lines")
@@ -193,11 +210,11 @@ def test_a_failing_build_names_the_hour_and_keeps_its_log(
 
 
 def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
-    gold: dg.Definitions, tmp_path: Path
+    gold: dg.Definitions, tmp_path: Path, new_lake: NewLake
 ) -> None:
     """Built are those whose Silver was loaded; the step says which were not, and why."""
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         silver.process(HOURS[0], BATCHES[0])
         silver.write_to(lake)
         url = ledger_of_loaded_silver(tmp_path, KEYS[:1], failed="customers")
@@ -243,35 +260,37 @@ def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
         assert ledger.standing(Status.BLOCKED) == []
 
 
-def test_a_source_that_is_left_out_blocks_nothing(target: Path, tmp_path: Path) -> None:
+def test_a_source_that_is_left_out_blocks_nothing(
+    target: Path, tmp_path: Path, new_lake: NewLake
+) -> None:
     """Its Silver tables are there and empty; no load of them is waited for."""
     gold = build_gold_defs(
-        dbt_project_dir=DBT_PROJECT,
+        dbt_project_dir=PROJECT,
         target_path=target,
         partitions_def=PARTITIONS,
         left_out=["suppliers"],
     )
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         ledger = Ledger(open_control(f"sqlite:///{tmp_path / 'control.db'}"))
         _load(ledger, ASSET, HOURS[0])
-        for entity in set(SILVER_ENTITIES) - {"suppliers"}:
+        for entity in set(ENTITIES) - {"suppliers"}:
             _load(ledger, f"silver/{entity}", HOURS[0])
         _run(gold, lake, KEYS[:1], f"sqlite:///{tmp_path / 'control.db'}")
         assert [row["name"] for row in lake.gold("dim_supplier")] == ["Unknown"]
 
 
 def test_a_test_that_does_not_pass_blocks_what_is_made_of_its_table(
-    gold: dg.Definitions, tmp_path: Path
+    gold: dg.Definitions, tmp_path: Path, new_lake: NewLake
 ) -> None:
     """The table itself is built and its check fails; in the ledger it is no failure."""
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         silver.process(HOURS[0], BATCHES[0])
         silver.write_to(lake)
         url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
         products = DeltaTable(lake.root / "silver" / "products").to_pyarrow_table().to_pylist()
         lake.write("products", [*products, products[0]])
-        lake.open_session()
+        lake.open_again()
         _run(gold, lake, KEYS[:1], url, succeeds=False)
         rows = {row.asset: row for row in Ledger(open_control(url)).loads() if row.layer == "gold"}
         assert rows["gold/dim_product"].status is Status.SUCCESS
@@ -283,7 +302,7 @@ def test_a_test_that_does_not_pass_blocks_what_is_made_of_its_table(
 
 
 def _hourly_tests(target: Path) -> list[str]:
-    project = GoldProject(project_dir=DBT_PROJECT, target_path=target)
+    project = GoldProject(project_dir=PROJECT, target_path=target)
     nodes = json.loads(project.manifest_path().read_bytes())["nodes"]
     return [n for n, node in nodes.items() if n.startswith("test.") and "daily" not in node["tags"]]
 
@@ -294,7 +313,7 @@ def ledger_of_loaded_silver(folder: Path, keys: list[str], *, failed: str | None
     ledger = Ledger(open_control(url))
     for key in keys:
         _load(ledger, ASSET, hour_of(key))
-        for entity in SILVER_ENTITIES:
+        for entity in ENTITIES:
             error = "the source hung up" if entity == failed else None
             _load(ledger, f"silver/{entity}", hour_of(key), error)
     return url
@@ -323,7 +342,6 @@ def _run(
     *,
     succeeds: bool = True,
 ) -> dg.ExecuteInProcessResult:
-    assert lake.session is not None
     open_lake = OpenLake(lake.remote_url, lake.gold_root, lake.session)
     job = dg.Definitions.merge(
         gold,

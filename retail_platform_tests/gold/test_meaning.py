@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +12,11 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from retail_platform_tests.gold.scenario import BATCHES, HOURS, at
-from retail_platform_tests.gold.silver_lake import SilverLake
+from retail_platform_tests.gold.silver_lake import NewLake, SilverLake
 from retail_platform_tests.gold.silver_model import Row, SilverModel
+
+# One lake for all: its tests stay in one process.
+pytestmark = pytest.mark.xdist_group("gold_meaning")
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +26,9 @@ def silver() -> SilverModel:
 
 
 @pytest.fixture(scope="module")
-def lake(silver: SilverModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SilverLake]:
+def lake(silver: SilverModel, new_lake: NewLake) -> Iterator[SilverLake]:
     """The lake after every hour was built and tested in order, the last one twice."""
-    folder = tmp_path_factory.mktemp("meaning")
-    with SilverLake(root=folder / "lake", work=folder / "work") as lake:
+    with new_lake() as lake:
         for hour, batch in zip(HOURS, BATCHES, strict=True):
             silver.process(hour, batch)
             silver.write_to(lake)
@@ -90,9 +91,9 @@ def test_cancelled_deleted_and_returned_lines_stay_as_flagged_facts(
     assert sales["SO102", 1]["net_amount"] == Decimal("52.5025")
 
 
-def test_a_line_waits_for_its_header(tmp_path: Path) -> None:
+def test_a_line_waits_for_its_header(new_lake: NewLake) -> None:
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         for index in (0, 3):
             silver.process(HOURS[index], BATCHES[index])
             silver.write_to(lake)
@@ -244,8 +245,14 @@ def test_members_have_one_gapless_chain_from_the_beginning_of_time(
             assert one["effective_to"] == following["effective_from"]
 
 
-def test_everything_builds_on_an_empty_silver(tmp_path: Path) -> None:
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+def test_the_models_pass_their_unit_tests(lake: SilverLake) -> None:
+    output = lake.dbt("test", "--select", "test_type:unit")
+    assert "ERROR=0" in output
+    assert "PASS=0" not in output
+
+
+def test_everything_builds_on_an_empty_silver(new_lake: NewLake) -> None:
+    with new_lake() as lake:
         lake.build(HOURS[0])
         lake.build(HOURS[1])
         assert lake.gold("fct_sales") == []
@@ -258,11 +265,9 @@ def test_a_table_without_an_hour_is_refused(lake: SilverLake) -> None:
     assert "--full-refresh" in output
 
 
-def test_a_table_with_other_columns_is_named_and_a_full_refresh_mends_it(
-    tmp_path: Path,
-) -> None:
+def test_a_table_with_other_columns_is_named_and_a_full_refresh_mends_it(new_lake: NewLake) -> None:
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         silver.process(HOURS[0], BATCHES[0])
         silver.write_to(lake)
         lake.run(HOURS[0])
@@ -271,7 +276,7 @@ def test_a_table_with_other_columns_is_named_and_a_full_refresh_mends_it(
         location = f"{lake.gold_root}/dim_store"
         older = DeltaTable(location).to_pyarrow_table().drop_columns(["specialty"])
         write_deltalake(location, older, mode="overwrite", schema_mode="overwrite")
-        lake.open_session()
+        lake.open_again()
         output = lake.dbt("run", "--select", "dim_store", hours=[HOURS[0]], succeeds=False)
         assert "gold.dim_store has the columns" in output
         assert "dbt build --full-refresh --select dim_store+" in output
@@ -317,11 +322,11 @@ def _hour(moment: Any) -> Any:
     return moment - timedelta(minutes=moment.minute, seconds=moment.second)
 
 
-def test_a_fact_keeps_its_keys_when_its_dimension_arrives_later(tmp_path: Path) -> None:
+def test_a_fact_keeps_its_keys_when_its_dimension_arrives_later(new_lake: NewLake) -> None:
     """Customer 9 orders in one hour and is known in another: completed in place, never re-keyed."""
     silver = SilverModel()
     seen: list[tuple[str, str, bool, str | None]] = []
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         for hour, batch in zip(HOURS, BATCHES, strict=True):
             silver.process(hour, batch)
             silver.write_to(lake)

@@ -1,0 +1,58 @@
+"""The dbt process of a test session, shared by its lakes. Its inside is `dbt_loop`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from retail_platform.gold.by_hand import PROJECT
+from retail_platform.gold.project import GoldProject
+
+
+class DbtProcess:
+    """Runs dbt commands one after the other.
+
+    Args:
+        process: A running `dbt_loop`.
+    """
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[bool, str]:
+        """Whether the command succeeded, and what it printed.
+
+        Args:
+            arguments: dbt's arguments, without `dbt`.
+            environment: The session, the lake and the hours; kept until they are named again.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"arguments": list(arguments), "environment": dict(environment)}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return answer["success"], answer["output"]
+
+
+@contextmanager
+def dbt_process(folder: Path) -> Iterator[DbtProcess]:
+    """Starts the process; it ends with the context.
+
+    Args:
+        folder: For dbt's artefacts and logs.
+    """
+    project = GoldProject(project_dir=PROJECT, target_path=folder)
+    # -P: the script's folder stays off the import path; its neighbours have common names.
+    with subprocess.Popen(
+        [sys.executable, "-P", str(Path(__file__).with_name("dbt_loop.py"))],
+        env=project.environment(folder / "target"),
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield DbtProcess(process)
+        process.communicate()
