@@ -141,16 +141,6 @@ having
     )
 {%- endmacro %}
 
-{% macro silver_stock() -%}
-  select product_id, quantity, valid_from, valid_to from {{ source('silver', 'stock_levels') }}
-  where not coalesce(_deleted, false) and not coalesce(_inferred, false)
-{%- endmacro %}
-
-{% macro stands_at_end_of(hour) -%}
-  stock.valid_from < timestampadd(hour, 1, {{ hour }})
-  and (stock.valid_to is null or stock.valid_to >= timestampadd(hour, 1, {{ hour }}))
-{%- endmacro %}
-
 {% macro silver_of_customer_segment() -%}
   select
     sale.customer_id,

@@ -36,15 +36,12 @@ select
   stock.shelf,
   stock.bin,
   {{ changed_hour('known_hours.stock_hour') }} as _hour
-from {{ source('silver', 'stock_levels') }} as stock
+from ({{ silver_stock() }}) as stock
 {% if is_hourly() %}
 left join touched
   on touched.product_id = stock.product_id and touched.location_id = stock.location_id
 {% endif %}
-inner join known_hours
-  on stock.valid_from < timestampadd(hour, 1, known_hours.stock_hour)
-  and (stock.valid_to is null or stock.valid_to >= timestampadd(hour, 1, known_hours.stock_hour))
-where not coalesce(stock._deleted, false) and not coalesce(stock._inferred, false)
+inner join known_hours on {{ stands_at_end_of('known_hours.stock_hour') }}
 {% if is_hourly() %}
-  and ({{ in_hours('known_hours.stock_hour') }} or {{ ends_after('known_hours.stock_hour', 'touched.changed_from') }})
+where {{ in_hours('known_hours.stock_hour') }} or {{ ends_after('known_hours.stock_hour', 'touched.changed_from') }}
 {% endif %}
