@@ -161,7 +161,8 @@ select
   lead_time_demand,
   safety_stock,
   reorder_point,
-  case when demand_a_day > 0 then cast(round(cast(on_hand as double) / cast(demand_a_day as double), 4) as decimal(30, 4)) end as days_of_cover,
+  case when units_sold > 0
+    then cast(round(cast(on_hand as double) * {{ 7 * weeks }} / units_sold, 4) as decimal(30, 4)) end as days_of_cover,
   advice,
   case when advice = 'order'
     then reorder_point + cast(ceil(review_demand) as bigint) - on_hand - on_order
