@@ -107,4 +107,5 @@ def _key(entity: str, row: Row) -> tuple[Any, ...]:
 
 
 def _sequence(row: Row) -> datetime:
-    return row.get("modified_at") or row.get("_extracted_at") or EARLIEST
+    times = (row.get(name) for name in ("modified_at", "updated_at", "_extracted_at"))
+    return next((time for time in times if time), EARLIEST)

@@ -39,12 +39,13 @@ def two_days(seed: int) -> list[Batch]:
 
 @dataclass
 class _Draw:
-    """Draws hours in order; `orders` and `purchases` are what later hours may change."""
+    """Draws hours in order; the lists are what later hours may change."""
 
     random: Random
     orders: list[Row] = field(default_factory=list)
     lines: list[Row] = field(default_factory=list)
     bought: list[Row] = field(default_factory=list)
+    tickets: list[Row] = field(default_factory=list)
 
     def hour(self, hour: datetime) -> Batch:
         self.now = hour
@@ -62,6 +63,8 @@ class _Draw:
         batch["facebook_insights"] = self._facebook()
         batch["google_campaign_performance"] = self._google()
         batch["purchase_order_lines"] = self._arrivals()
+        batch["web_events"] = self._web_events()
+        batch |= self._said()
         if self.random.random() < 0.3:
             number = self.random.randint(1, 9)
             version = customer(number, self.random.randint(1, 3), self._learnt_late())
@@ -264,3 +267,76 @@ class _Draw:
             self.bought[place] = self.bought[place] | arrived | {"modified_at": self._moment()}
             rows.append(self.bought[place])
         return rows
+
+    def _web_events(self) -> list[Row]:
+        """Of two devices and of none; some are hours late and join visits, or bring a click."""
+        found = []
+        for _ in range(self.random.randint(1, 4)):
+            at = self._moment()
+            name = self.random.choice(("page_view", "page_view", "view_item", "purchase"))
+            bought = self.random.choice(self.orders)["order_number"]
+            clicked = self.random.random() < 0.3
+            found.append(
+                {
+                    "event_id": f"e{at:%d%H%M}",
+                    "event_name": name,
+                    "occurred_at": at - timedelta(minutes=self.random.choice((0, 0, 25, 180))),
+                    "session_id": f"s{at:%d%H}",
+                    "client_id": self.random.choice(("a", "b", None)),
+                    "customer_id": self.random.choice((None, 1, 2)),
+                    "device": "mobile",
+                    "page": "/",
+                    "order_number": bought if name == "purchase" else None,
+                    "fbclid": f"click{at:%d%H%M}" if clicked else None,
+                    "utm_source": "facebook" if clicked else None,
+                    "utm_id": self.random.choice(("f1", "f2")) if clicked else None,
+                    "_extracted_at": at,
+                }
+            )
+        return found
+
+    def _said(self) -> dict[str, list[Row]]:
+        """A ticket, or one that is told anew; a comment, a review and an answer now and then."""
+        at = self._moment()
+        ticket = {
+            "ticket_id": len(self.tickets) + 1,
+            "customer_id": self.random.choice((None, 1, 2)),
+            "created_at": at,
+        }
+        if self.tickets and self.random.random() < 0.5:
+            ticket = self.random.choice(self.tickets)
+        else:
+            self.tickets.append(ticket)
+        told = ticket | {
+            "status": self.random.choice(("open", "solved")),
+            "category": "delivery",
+            "channel": self.random.choice(("email", "phone")),
+            "satisfaction": self.random.choice((None, "good", "bad")),
+            "updated_at": at,
+        }
+        comment = {
+            "comment_id": at.day * 100 + at.hour,
+            "ticket_id": self.random.randint(1, 9),
+            "author_role": "agent",
+            "is_public": True,
+            "created_at": self._moment(),
+        }
+        review = {
+            "review_id": self.random.randint(1, 5),
+            "product_id": self.random.choice(PRODUCTS),
+            "rating": self.random.randint(1, 5),
+            "created_at": START,
+            "updated_at": self._moment(),
+        }
+        answer = {
+            "response_id": f"r{at:%d%H}",
+            "customer_id": self.random.randint(1, 9),
+            "category": "Bikes",
+            "answered_at": self._moment(),
+        }
+        return {
+            "tickets": [told],
+            "ticket_comments": [comment],
+            "product_reviews": [review],
+            "survey_responses": [answer],
+        }
