@@ -75,7 +75,7 @@ def reconcile(
         for row in ledger.loads(asset=f"bronze/{table.bronze}", status="SUCCESS")
         if row.source_clock is not None
     ]
-    reads = [_read(row) for row in loads]
+    reads = [read_of(row) for row in loads]
     restate_days = max(t.row.restate_days for t in catalog.tables if t.row.load == "restated")
     lines = list(_ledger_lines(ledger, catalog))
     lines += _read_lines(loads, expected_reads(simulator, reads, restate_days=restate_days))
@@ -91,7 +91,12 @@ def reconcile(
     return lines
 
 
-def _read(row: LoadRow) -> Read:
+def read_of(row: LoadRow) -> Read:
+    """A Bronze load of the ledger in the oracle's words.
+
+    Raises:
+        ValueError: The load has read nothing: it has no window or no clock.
+    """
     if row.window_end is None or row.source_clock is None:
         raise ValueError(f"load {row.id} has no window")
     return Read(
