@@ -1,39 +1,22 @@
 """Whose sales are whose: the rule of attribution against plain Python over the same facts."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retail_platform_tests.gold.scenario import BATCHES, HOURS, at
-from retail_platform_tests.gold.silver_lake import SilverLake
+from retail_platform_tests.gold.silver_lake import NewLake, SilverLake
 from retail_platform_tests.gold.silver_model import Row, SilverModel
 
+pytestmark = pytest.mark.xdist_group("gold_five_hours")
+
 WINDOW = timedelta(days=30)
-SELECTED = (
-    *("--select", "+mart_sales_vs_spend", "--indirect-selection", "cautious"),
-    *("--exclude", "test_type:unit", "tag:daily"),
-)
 LAST_DIGIT = Fraction(1, 10_000)
 Part = dict[tuple[Any, Any, str], Fraction]
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SilverLake]:
-    """The lake after every hour was built and tested in order."""
-    folder = tmp_path_factory.mktemp("attribution")
-    silver = SilverModel()
-    with SilverLake(root=folder / "lake", work=folder / "work") as lake:
-        for hour, batch in zip(HOURS, BATCHES, strict=True):
-            silver.process(hour, batch)
-            silver.write_to(lake)
-            lake.dbt("build", *SELECTED, hours=[hour])
-        yield lake
 
 
 def test_orders_take_the_last_click_of_buyer_or_device(lake: SilverLake) -> None:
@@ -87,10 +70,10 @@ def test_sales_without_a_click_are_divided_by_region_and_day(lake: SilverLake) -
     assert {key[-1] for key in found} == {"last_click", "region_clicks", "day_spend", "none"}
 
 
-def test_a_click_that_arrives_late_takes_the_sale_from_the_others(tmp_path: Path) -> None:
+def test_a_click_that_arrives_late_takes_the_sale_from_the_others(new_lake: NewLake) -> None:
     """SO100 is bought in the first two hours; that its buyer had clicked is learnt afterwards."""
     silver = SilverModel()
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         late = {"web_events": BATCHES[0]["web_events"]}
         early = {name: rows for name, rows in BATCHES[0].items() if name != "web_events"}
         rules: list[set[str]] = []

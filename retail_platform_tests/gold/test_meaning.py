@@ -15,26 +15,7 @@ from retail_platform_tests.gold.scenario import BATCHES, HOURS, at
 from retail_platform_tests.gold.silver_lake import NewLake, SilverLake
 from retail_platform_tests.gold.silver_model import Row, SilverModel
 
-# One lake for all: its tests stay in one process.
-pytestmark = pytest.mark.xdist_group("gold_meaning")
-
-
-@pytest.fixture(scope="module")
-def silver() -> SilverModel:
-    """Silver after all hours, in order."""
-    return SilverModel()
-
-
-@pytest.fixture(scope="module")
-def lake(silver: SilverModel, new_lake: NewLake) -> Iterator[SilverLake]:
-    """The lake after every hour was built and tested in order, the last one twice."""
-    with new_lake() as lake:
-        for hour, batch in zip(HOURS, BATCHES, strict=True):
-            silver.process(hour, batch)
-            silver.write_to(lake)
-            lake.build(hour)
-        lake.build(HOURS[-1])
-        yield lake
+pytestmark = pytest.mark.xdist_group("gold_five_hours")
 
 
 def test_sales_buckets_equal_those_of_plain_python(lake: SilverLake, silver: SilverModel) -> None:
