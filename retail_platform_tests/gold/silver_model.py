@@ -5,9 +5,10 @@ the hour that last changed it; a reference to an unknown customer leaves an infe
 what Gold can see is modelled; Silver's own tests judge Silver.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from retail_platform_tests.gold.silver_lake import SilverLake, catalog
@@ -26,6 +27,9 @@ class SilverModel:
         default_factory=lambda: {table.entity: {} for table in catalog().tables}
     )
     _changed: set[str] = field(default_factory=set, init=False)
+    _taken_out: dict[tuple[Any, ...], set[datetime]] = field(
+        default_factory=lambda: defaultdict(set), init=False
+    )
 
     def process(self, hour: datetime, batch: Batch) -> None:
         """Merge what the hour brought."""
@@ -68,16 +72,22 @@ class SilverModel:
             }
 
     def _add_version(self, entity: str, hour: datetime, row: Row) -> None:
+        """Add a version, or with `_deleted` note that the hour's snapshot lacks the key."""
         table = self.tables[entity]
         key = _key(entity, row)
-        identity = (*key, row["modified_at"])
-        if identity in table:
-            return
-        table.pop((*key, EARLIEST), None)
-        table[identity] = {**row, "valid_from": row["modified_at"], "_hour": hour}
+        if row.get("_deleted"):
+            self._taken_out[entity, *key].add(hour + timedelta(hours=1))
+        else:
+            identity = (*key, row["modified_at"])
+            if identity in table:
+                return
+            table.pop((*key, EARLIEST), None)
+            table[identity] = {**row, "valid_from": row["modified_at"], "_hour": hour}
         versions = sorted(self._versions(entity, key), key=lambda one: one["valid_from"])
-        ends = [version["valid_from"] for version in versions[1:]] + [None]
-        for version, end in zip(versions, ends, strict=True):
+        starts = [version["valid_from"] for version in versions]
+        for version in versions:
+            ends = [*starts, *self._taken_out[entity, *key]]
+            end = min((end for end in ends if end > version["valid_from"]), default=None)
             if version.get("valid_to") != end:
                 version["_hour"] = hour
             version["valid_to"] = end

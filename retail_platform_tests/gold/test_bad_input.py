@@ -1,7 +1,7 @@
 """What Gold makes of input that is not as it should be; the models' descriptions say the same.
 
 Three hours are built and tested: the first brings the facts, the second nothing at all, the third
-closes the store and moves a product to another category.
+closes the store, moves a product to another category, and has no more stock of one.
 """
 
 from collections.abc import Iterator
@@ -69,6 +69,7 @@ CLOSED: Batch = {
         }
     ],
     "products": [product(10, 2, at("12:02:00"))],
+    "stock_levels": [stock(999, 5, "12:00:00") | {"_deleted": True}],
     "orders": [
         order(8, "12:05:00", "12:05:00", currency_code="CAT"),
         order(9, "12:06:00", "12:06:00", channel="reseller", store_id=7),
@@ -133,7 +134,7 @@ def test_a_fact_without_its_dimension_counts_under_unknown(built: Built) -> None
     assert (built.sale(2)["region"], built.sale(2)["category"]) == ("Northwest", "Unclassified")
     assert built.sale(2)["cost_amount"] is None
     assert built.bucket("USD")["Northwest", "Unclassified"] == AMOUNT
-    (advice,) = (r for r in built.gold[-1]["mart_replenishment"] if r["product_id"] == 999)
+    (advice,) = (r for r in built.gold[0]["mart_replenishment"] if r["product_id"] == 999)
     assert (advice["name"], advice["category"], advice["on_hand"]) == (
         "Unknown",
         "Unclassified",
@@ -185,6 +186,21 @@ def test_an_empty_hour_adds_its_stock_and_nothing_else(built: Built) -> None:
         (999, FIRST): 5,
         (999, EMPTY): 5,
     }
+
+
+def test_stock_that_a_snapshot_lacks_is_gone_of_its_hour(built: Built) -> None:
+    """And is advised of no more; that it went is a movement."""
+    hours = {
+        row["stock_hour"] for row in built.gold[-1]["fct_stock_level"] if row["product_id"] == 999
+    }
+    assert hours == {FIRST, EMPTY}
+    assert {row["product_id"] for row in built.gold[-1]["mart_replenishment"]} == {10}
+    moved = {
+        row["kind"]: row["quantity_change"]
+        for row in built.gold[-1]["fct_stock_movement"]
+        if row["product_id"] == 999
+    }
+    assert moved == {"opening": 5, "removal": -5}
 
 
 def test_a_closed_store_keeps_what_it_sold_and_sells(built: Built) -> None:

@@ -2,8 +2,8 @@
 
 Every hour brings new facts, and changes some of the hours before it: orders move between days,
 customers, and currencies, are cancelled or corrected, lines are deleted; versions of customers and
-products are learnt late; ads are restated; goods arrive. What a row says depends on its hour alone,
-so hours may be processed in any order.
+products are learnt late; ads are restated; goods arrive, and are gone. What a row says depends on
+its hour alone, so hours may be processed in any order.
 """
 
 from dataclasses import dataclass, field
@@ -190,7 +190,9 @@ class _Draw:
         ]
 
     def _stock(self) -> Row:
-        return self._stock_of(self.random.choice(PRODUCTS), self.random.randint(0, 60))
+        """A level as it is now, or one that the hour's snapshot lacks."""
+        level = self._stock_of(self.random.choice(PRODUCTS), self.random.randint(0, 60))
+        return level | {"_deleted": self.random.random() < 0.15}
 
     def _stock_of(self, number: int, pieces: int) -> Row:
         return {
