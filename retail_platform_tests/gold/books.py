@@ -22,6 +22,8 @@ from retail_platform.simulator.expected_stock import stock_at_ends_of
 from retail_platform.simulator.shifts import POS_ZONE
 from retail_platform.simulator.simulator import Simulator
 
+Rows = dict[tuple[Any, ...], dict[str, Any]]
+"""Rows of a mart by its natural key, named as the mart names its columns."""
 NOTHING = {"", "nan", "NULL"}
 
 
@@ -218,6 +220,22 @@ class Books:
 def row_of(rows: Mapping[Key, Row], member: object) -> Row:
     """The row of a number that may be unknown or missing; empty then."""
     return {} if member is None else rows.get((_int(member),), {})
+
+
+def key_of(key: Any) -> tuple[Any, ...]:
+    """A group's key as a tuple of plain values."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return tuple(p.to_pydatetime() if isinstance(p, pd.Timestamp) else p for p in parts)
+
+
+def summed(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    return sum(amounts, Decimal(0))
+
+
+def whole_number(value: Any) -> int:
+    """A number that pandas may hold as a float, because its column has gaps."""
+    return int(value)
 
 
 def _is_valid(entity: str, row: Row) -> bool:
