@@ -54,5 +54,8 @@ def dbt_process(folder: Path) -> Iterator[DbtProcess]:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        yield DbtProcess(process)
-        process.communicate()
+        try:
+            yield DbtProcess(process)
+        finally:
+            # Also where a test was interrupted: dbt would go on for minutes without its engine.
+            process.kill()
