@@ -123,7 +123,7 @@ def test_every_mart_has_a_unit_test_and_a_check_against_silver(target: Path) -> 
     marts = {
         node["unique_id"]: node["name"]
         for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and node["name"].startswith("mart_")
+        if node["original_file_path"].startswith("models/marts/mart_")
     }
     unit_tested = {test["model"] for test in manifest["unit_tests"].values()}
     assert set(marts.values()) - unit_tested == set()
