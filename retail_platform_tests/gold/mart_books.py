@@ -127,7 +127,7 @@ def attributed_sales(books: Books) -> Rows:
         told = {
             "net_amount": summed(bucket["amount"]),
             "returns_amount": -summed(bucket.loc[bucket["is_return"], "amount"]),
-            "order_count": bucket.loc[bucket["counted_in"] == region, "number"].nunique(),
+            "order_count": bucket[bucket["counted_in"] == region]["number"].nunique(),
         }
         shares = weights.get((hour.date(), currency), {("none", None): Decimal(1)})
         rule = "day_spend" if (hour.date(), currency) in weights else "none"
