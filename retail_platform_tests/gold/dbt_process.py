@@ -16,10 +16,12 @@ class DbtProcess:
 
     Args:
         process: A running `dbt_loop`.
+        target: Folder of what dbt writes: the SQL of its last command, for one.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", target: Path) -> None:
         self._process = process
+        self.target = target
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[bool, str]:
         """Whether the command succeeded, and what it printed.
@@ -45,17 +47,18 @@ def dbt_process(folder: Path) -> Iterator[DbtProcess]:
         folder: For dbt's artefacts and logs.
     """
     project = GoldProject(project_dir=PROJECT, target_path=folder)
+    target = folder / "target"
     # -P: the script's folder stays off the import path; its neighbours have common names.
     with subprocess.Popen(
         [sys.executable, "-P", str(Path(__file__).with_name("dbt_loop.py"))],
-        env=project.environment(folder / "target"),
+        env=project.environment(target),
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         try:
-            yield DbtProcess(process)
+            yield DbtProcess(process, target)
         finally:
             # Also where a test was interrupted: dbt would go on for minutes without its engine.
             process.kill()

@@ -42,7 +42,8 @@ def test_48_hours_in_any_order_give_what_a_full_refresh_gives(new_lake: NewLake,
             silver.write_to(lake)
             lake.run(*(HOURS[index] for index in run))
         by_hours = lake.all_gold()
-        assert all(by_hours.values()), "every table has rows"
+        of_the_ledger = {"mart_platform_kpi", "mart_platform_table"}
+        assert {model for model, rows in by_hours.items() if not rows} == of_the_ledger
 
         versions = lake.versions()
         for run in (runs[0], [random.choice(order)]):

@@ -14,7 +14,9 @@ from retail_platform.lakehouse.engine import open_engine
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.settings import Engine
 from retail_platform_tests.gold.scenario import HOURS, START, at
-from retail_platform_tests.gold.silver_lake import SilverLake
+from retail_platform_tests.gold.silver_lake import NewLake, SilverLake
+
+pytestmark = pytest.mark.xdist_group("gold_platform")
 
 HOUR = timedelta(hours=1)
 MODELS = ("--select", "mart_platform_kpi", "mart_platform_table")
@@ -72,10 +74,9 @@ BACKFILLED = [*LAST, attempt(9, "silver/customers", HOURS[0], "SUCCESS", HOURS[0
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SilverLake]:
+def lake(new_lake: NewLake) -> Iterator[SilverLake]:
     """The lake after the copies of three hours and a backfill, each built and tested."""
-    folder = tmp_path_factory.mktemp("platform")
-    with SilverLake(root=folder / "lake", work=folder / "work") as lake:
+    with new_lake() as lake:
         copies = ((HOURS[0], FIRST), (HOURS[1], SECOND), (HOURS[4], LAST), (HOURS[0], BACKFILLED))
         for hour, rows in copies:
             lake.write_ledger(rows)

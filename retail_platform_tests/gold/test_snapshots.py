@@ -4,7 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 from retail_platform_tests.gold.scenario import BATCHES, HOURS, customer, line, order
-from retail_platform_tests.gold.silver_lake import SilverLake, utc
+from retail_platform_tests.gold.silver_lake import NewLake, utc
 from retail_platform_tests.gold.silver_model import SilverModel
 
 SELECTED = (
@@ -14,7 +14,7 @@ SELECTED = (
 YEAR_LATER = utc("2027-06-01T10:00:00")
 
 
-def test_segments_are_kept_as_they_changed(tmp_path: Path) -> None:
+def test_segments_are_kept_as_they_changed(new_lake: NewLake) -> None:
     """A row for each change that a build saw; none where nothing changed; an end for who left."""
     silver = SilverModel()
     seen: dict[str, list[str | None]] = {}
@@ -25,7 +25,7 @@ def test_segments_are_kept_as_they_changed(tmp_path: Path) -> None:
         ],
         "order_lines": [line(200, 1, 10, 1, "09:00:00")],
     }
-    with SilverLake(root=tmp_path / "lake", work=tmp_path / "work") as lake:
+    with new_lake() as lake:
         for hour, batch in [*zip(HOURS, BATCHES, strict=True), (YEAR_LATER, later)]:
             silver.process(hour, batch)
             silver.write_to(lake)
@@ -36,7 +36,7 @@ def test_segments_are_kept_as_they_changed(tmp_path: Path) -> None:
         before = len(lake.gold("snap_customer_segment"))
         lake.dbt("build", *SELECTED, hours=[YEAR_LATER])
         rows = lake.gold("snap_customer_segment")
-        merged = next((tmp_path / "work" / "target" / "run").rglob("snap_customer_segment*"))
+        merged = next((lake.dbt_process.target / "run").rglob("snap_customer_segment*"))
         statement = "".join(path.read_text("utf-8") for path in _files(merged))
     assert len(rows) == before
     assert "using gold.__snapshot_snap_customer_segment" in " ".join(statement.split())
