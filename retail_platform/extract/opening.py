@@ -24,6 +24,7 @@ from retail_platform.metadata.connections import (
     FromEnvironment,
     GoogleAdsConnection,
     KafkaConnection,
+    OdbcConnection,
     RestConnection,
     SqlConnection,
 )
@@ -74,6 +75,18 @@ def open_reader(
             with closing(
                 ChangesReader(source, table) if of_changes else SqlReader(source)
             ) as reader:
+                yield reader
+        case OdbcConnection() as connection:
+            source = SqlSource(
+                value(connection.connection_string),
+                connection.timezone,
+                connection.clock_query,
+                name=table.source,
+                timeout=connection.timeout,
+                max_connections=connection.max_connections,
+                odbc=connection.dialect,
+            )
+            with closing(SqlReader(source)) as reader:
                 yield reader
         case FilesConnection() as connection:
             store = open_root(connection, value, name=f"bronze.{table.bronze}")

@@ -7,7 +7,7 @@ arrival, so that neither an empty result nor a NULL in the first row nor a round
 what arrives.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from retail_platform.extract.connection_limit import limit_of
-from retail_platform.extract.sql_connectorx import FileDriver, ServerDriver
-from retail_platform.extract.sql_dialects import dialect_of
+from retail_platform.extract.sql_connectorx import SqliteDriver
+from retail_platform.extract.sql_dialects import Odbc, SqlDialect, dialect_of
+from retail_platform.extract.sql_driver import Driver
+from retail_platform.extract.sql_mssql import MssqlDriver
+from retail_platform.extract.sql_odbc import OdbcDriver
 from retail_platform.extract.sql_partitioned import Partitioning
 from retail_platform.extract.sql_positions import (
     Tracking,
@@ -35,7 +38,11 @@ from retail_platform.failures import PermanentFailure
 
 _HOURS_A_QUERY = 100
 """SQLite takes up to 500 parts of a union."""
-_DRIVERS = {"sqlite": FileDriver, "postgresql": PostgresqlDriver, "mssql": ServerDriver}
+_DRIVERS: Mapping[str, Callable[[sa.URL, str, timedelta], Driver]] = {
+    "sqlite": SqliteDriver,
+    "postgresql": PostgresqlDriver,
+    "mssql": MssqlDriver,
+}
 
 
 class SqlSource:
@@ -50,29 +57,36 @@ class SqlSource:
         name: str = "sql",
         timeout: timedelta = timedelta(hours=1),
         max_connections: int = 8,
+        odbc: str | None = None,
     ) -> None:
         """Name the database.
 
         Args:
-            url: SQLAlchemy URL of SQLite, PostgreSQL or SQL Server; a driver part is ignored.
+            url: SQLAlchemy URL of SQLite, PostgreSQL or SQL Server; a driver part is ignored. With
+                ``odbc`` an ODBC connection string.
             timezone: IANA zone of the source's naive timestamps.
             clock_query: Query that returns the source's present as one value, naive values in the
                 source's zone; the database's own clock when None.
             name: The source's name in messages.
-            timeout: How long one query may run at a PostgreSQL server, and how long it may wait for
-                a connection.
+            timeout: How long one query may run at a server, and how long it may wait for a
+                connection.
             max_connections: How many connections all such sources of the process may hold at once.
+            odbc: The database's SQL dialect, as sqlglot calls it, where it is read through ODBC.
 
         Raises:
             PermanentFailure: The dialect is not supported.
         """
-        at = sa.make_url(url)
         self._zone = ZoneInfo(timezone)
         self._clock_query = clock_query
         self._name = name
-        self._dialect = dialect_of(at.get_backend_name())
+        if odbc:
+            self._dialect: SqlDialect = Odbc(odbc)
+            self._driver: Driver = OdbcDriver(url, name, timeout)
+        else:
+            at = sa.make_url(url)
+            self._dialect = dialect_of(at.get_backend_name())
+            self._driver = _DRIVERS[self._dialect.name](at, name, timeout)
         self._queries = Queries(self._dialect, self._zone)
-        self._driver = _DRIVERS[self._dialect.name](at, name, timeout)
         limit = limit_of(name, self._driver.host, max_connections)
         self._rows = SqlRows(self._driver, self._queries, limit, name=name, wait=timeout)
 
@@ -111,6 +125,10 @@ class SqlSource:
             TransientFailure: The database cannot be reached.
             PermanentFailure: There is no such table; the message lists those that exist.
         """
+        if isinstance(self._driver, OdbcDriver):
+            nothing = self._queries.compile(self._queries.no_rows(table))
+            described = self._driver.schema(nothing, place=table)
+            return {field.name: str(field.type) for field in described}
         rows = self._rows.fetch(self._queries.compile(self._dialect.columns(table)), place=table)
         if not rows:
             tables = self._rows.fetch(
@@ -335,18 +353,13 @@ class SqlSource:
         types = self.columns(table)
         wanted = [*columns, *([watermark] if watermark else [])]
         refuse_missing(self._name, table, wanted, types)
-        if watermark and self._dialect.name == "sqlite":
-            self._refuse_number(table, watermark, types[watermark])
-        return types
-
-    def _refuse_number(self, table: str, watermark: str, declared: str) -> None:
-        # SQLite sorts every number before every text: a window would silently be empty.
-        if any(part in declared.upper() for part in ("INT", "REAL", "FLOA", "DOUB")):
+        if watermark and not self._dialect.is_moment(types[watermark]):
             raise PermanentFailure(
                 f"source {self._name}, table {table}: watermark column {watermark} is declared "
-                f"{declared}, expected text 'YYYY-MM-DD HH:MM:SS'; name another watermark or read "
-                "a view that gives one"
+                f"{types[watermark]}, expected {self._dialect.moments}; name another watermark or "
+                "read a view that gives one"
             )
+        return types
 
 
 def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime]]:

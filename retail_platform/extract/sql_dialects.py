@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import pyarrow as pa
-from sqlglot import exp
+from sqlglot import Dialect, Dialects, exp
 
 from retail_platform.extract import sql_tree as tree
 from retail_platform.extract.sql_types import is_real
@@ -21,18 +21,19 @@ class SqlDialect:
     """What databases with an ``information_schema`` have in common.
 
     Attributes:
-        name: The dialect in a SQLAlchemy URL.
+        name: The dialect in a SQLAlchemy URL, or ``odbc``.
         grammar: The dialect as sqlglot calls it.
         shared: Whether it is made for several connections at once.
+        moments: What a watermark has to be, for messages.
         moment_shape: Pattern (GLOB) of a timestamp where timestamps are text.
     """
 
     name: ClassVar[str]
-    grammar: ClassVar[str]
+    grammar: str
     shared: ClassVar[bool] = True
-    moment_shape: ClassVar[str | None] = None
+    moments: ClassVar[str] = "a timestamp"
+    moment_shape: str | None = None
     _bare_as_string: ClassVar[Collection[str]] = ()
-    _schema_function: ClassVar[str] = "CURRENT_SCHEMA"
 
     def clock(self) -> exp.Query:
         """The database's present, in UTC, as ``now``."""
@@ -66,7 +67,13 @@ class SqlDialect:
         column = tree.column(name)
         # connectorx gives every numeric as decimal(38, 10): text is what keeps its digits.
         wants_text = pa.types.is_string(arrow) and declared.lower() not in self._bare_as_string
-        return self._server_text(column) if wants_text or pa.types.is_decimal(arrow) else column
+        if wants_text or pa.types.is_decimal(arrow):
+            return self._server_text(column, declared.lower())
+        return column
+
+    def is_moment(self, declared: str) -> bool:
+        """Whether windows of time can be asked of a column of this type."""
+        return bool(declared)
 
     def moment(self, moment: datetime) -> exp.Expr:
         """A typed literal of a timestamp, naive or with its offset."""
@@ -99,13 +106,15 @@ class SqlDialect:
         return tree.cast(self._entry(name), tree.Type.TEXT)
 
     def _in_schema(self, schema: str | None) -> exp.Expr:
-        asked = tree.call(self._schema_function) if schema is None else self._text(schema)
+        asked = exp.CurrentSchema() if schema is None else self._text(schema)
         return exp.EQ(this=self._entry("table_schema"), expression=asked)
 
     def _text(self, value: str) -> exp.Expr:
         return tree.text(value)
 
-    def _server_text(self, column: exp.Expr) -> exp.Expr:
+    def _server_text(self, column: exp.Expr, declared: str) -> exp.Expr:
+        """The text of a value, as the server writes it."""
+        del declared  # Most casts to text lose nothing.
         return tree.cast(column, tree.Type.VARCHAR)
 
 
@@ -162,11 +171,12 @@ class Mssql(SqlDialect):
 
     name = "mssql"
     grammar = "tsql"
-    _schema_function = "SCHEMA_NAME"
     _bare_as_string = frozenset(
         {
-            *("varchar", "nvarchar", "char", "nchar", "text", "ntext", "uniqueidentifier"),
+            *("varchar", "nvarchar", "char", "nchar", "text", "ntext", "xml", "uniqueidentifier"),
             *("date", "datetime", "smalldatetime"),
+            # As a text of the server's it would have six digits; Arrow writes its shortest form.
+            "real",
         }
     )
 
@@ -188,8 +198,35 @@ class Mssql(SqlDialect):
         # A literal without N has the characters of the database's code page only.
         return exp.National(this=value)
 
-    def _server_text(self, column: exp.Expr) -> exp.Expr:
-        return tree.cast(column, tree.Type.VARCHAR, 100)
+    def is_moment(self, declared: str) -> bool:
+        """Whether windows of time can be asked of a column of this type."""
+        return declared in ("date", "datetime", "smalldatetime", "datetime2", "datetimeoffset")
+
+    # The styles are those of CONVERT in its documentation; the usual one rounds money to cents.
+    def _server_text(self, column: exp.Expr, declared: str) -> exp.Expr:
+        match declared:
+            case "decimal" | "numeric":
+                return tree.cast(column, tree.Type.VARCHAR, 41)
+            case "money" | "smallmoney":
+                return tree.convert(column, tree.Type.VARCHAR, 41, style=2)
+            case "time" | "datetime2":
+                return tree.convert(column, tree.Type.VARCHAR, 34, style=121)
+            case "datetimeoffset":
+                # Without the blank before the offset, which few readers of ISO 8601 take.
+                written = tree.convert(column, tree.Type.VARCHAR, 34, style=121)
+                for sign in "+-":
+                    blank, none = tree.text(f" {sign}"), tree.text(sign)
+                    written = tree.call("REPLACE", written, blank, none)
+                return written
+            case "timestamp" | "rowversion":
+                # Its name notwithstanding no time, but a number of the database's changes.
+                raw = tree.cast(column, tree.Type.BINARY, 8)
+                return tree.convert(raw, tree.Type.VARCHAR, 18, style=1)
+            case "binary" | "varbinary" | "image":
+                raw = tree.cast(column, tree.Type.VARBINARY, "MAX")
+                return tree.convert(raw, tree.Type.VARCHAR, "MAX", style=1)
+            case _:
+                return tree.cast(column, tree.Type.NVARCHAR, "MAX")
 
 
 class Sqlite(SqlDialect):
@@ -198,6 +235,7 @@ class Sqlite(SqlDialect):
     name = "sqlite"
     grammar = "sqlite"
     shared = False
+    moments = "text 'YYYY-MM-DD HH:MM:SS'"
     moment_shape = "????-??-?? ??:??:??*"
 
     def clock(self) -> exp.Query:
@@ -223,6 +261,10 @@ class Sqlite(SqlDialect):
         # As text a double would lose its last digits.
         bare = pa.types.is_floating(arrow) and is_real(declared)
         return tree.column(name) if bare else self.figure(tree.column(name))
+
+    def is_moment(self, declared: str) -> bool:
+        """Not a number: SQLite sorts them before every text, and windows would be empty."""
+        return not any(part in declared.upper() for part in ("INT", "REAL", "FLOA", "DOUB"))
 
     def moment(self, moment: datetime) -> exp.Expr:
         """Text in the shortest form, which no longer form precedes."""
@@ -254,6 +296,46 @@ class Sqlite(SqlDialect):
         if reals and source:
             nothing.set("joins", [exp.Join(this=tree.table(source))])
         return tree.union([nothing, query])
+
+
+class Odbc(SqlDialect):
+    """What sqlglot knows of a database that is read through ODBC, and the driver's descriptions.
+
+    Args:
+        grammar: The dialect as sqlglot calls it.
+
+    Raises:
+        PermanentFailure: sqlglot does not know it.
+    """
+
+    name = "odbc"
+    shared = False
+    moments = "a date or a timestamp as the ODBC driver describes it"
+
+    def __init__(self, grammar: str) -> None:
+        if Dialect.get(grammar) is None:
+            known = ", ".join(sorted(filter(None, Dialects)))
+            raise PermanentFailure(
+                f"SQL dialect {grammar!r} is not known to sqlglot; use one of {known}"
+            )
+        self.grammar = grammar
+        own = (dialect for dialect in DIALECTS.values() if dialect.grammar == grammar)
+        self._own = next(own, None)
+        self.moment_shape = self._own.moment_shape if self._own else None
+
+    def exact(self, name: str, arrow: pa.DataType, declared: str) -> exp.Expr:
+        """A column as it is: the driver writes texts."""
+        del arrow, declared
+        return tree.column(name)
+
+    def moment(self, moment: datetime) -> exp.Expr:
+        """A typed literal of a timestamp."""
+        return self._own.moment(moment) if self._own else super().moment(moment)
+
+    def is_moment(self, declared: str) -> bool:
+        """Whether windows of time can be asked of a column of this type."""
+        text = declared == "string" and self.moment_shape is not None
+        return text or declared.startswith(("timestamp", "date"))
 
 
 DIALECTS: Mapping[str, SqlDialect] = MappingProxyType(

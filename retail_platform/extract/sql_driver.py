@@ -2,13 +2,14 @@
 
 Belongs here: what every driver promises, reaching a server, and what goes wrong with any of them,
 told as a failure of the source and without its secrets. Not here: the libraries themselves
-(`sql_connectorx`), and what is asked (`sql_query`).
+(`sql_connectorx`, `sql_postgresql`, `sql_mssql`, `sql_odbc`), and what is asked (`sql_query`).
 """
 
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import ClassVar
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from retail_platform.control.redaction import redact
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 
 BATCH_ROWS = 16_384
-_CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
 
 # What no second attempt mends, as the drivers word it.
 _PERMANENT_SIGNS = (
@@ -32,17 +33,28 @@ _PERMANENT_SIGNS = (
     "invalid object",
     "not a database",
     "malformed",
+    "connection string",
+    "can't open lib",
+    "too large to be written",
 )
 
 
 class Driver(ABC):
-    """One library that runs queries at one database. Holds no connection between two of them."""
+    """One library that runs queries at one database. Holds no connection between two of them.
 
-    _default_ports: ClassVar[dict[str, int]] = {"postgresql": 5432, "mssql": 1433}
+    Args:
+        source: The source's name in messages.
+        secrets: What no message may show.
+    """
 
-    def __init__(self, url: sa.URL, source: str) -> None:
-        self._url = url
+    def __init__(self, source: str, *secrets: str) -> None:
         self._source = source
+        self._secrets = secrets
+
+    @property
+    @abstractmethod
+    def host(self) -> str:
+        """Where the database is, for messages."""
 
     def stream(self, text: str, *, place: str) -> Iterator[pa.RecordBatch]:
         """Open a query now; the iterator that is returned gives its batches.
@@ -89,11 +101,6 @@ class Driver(ABC):
         """Queries that follow one another, and others beside them; close it after use."""
         return Session(self)
 
-    @property
-    def host(self) -> str:
-        """Where the database is, for messages."""
-        return f"{self._url.host}:{self._port}/{self._url.database}"
-
     @abstractmethod
     def _open(self, text: str) -> Iterable[pa.RecordBatch]:
         """Start a query; its batches have up to ``BATCH_ROWS`` rows."""
@@ -102,21 +109,16 @@ class Driver(ABC):
         """Whether the driver, or what it streams through, says that a read failed."""
         return isinstance(error, (RuntimeError, pa.ArrowException, OSError))
 
+    @abstractmethod
     def _reach(self) -> None:
         """Raise an OSError where the database is not there."""
-        if self._url.host:
-            socket.create_connection((self._url.host, self._port), _CONNECT_SECONDS).close()
-
-    @property
-    def _port(self) -> int:
-        return self._url.port or self._default_ports[self._url.get_backend_name()]
 
     def _watched(self, batches: Iterable[pa.RecordBatch], place: str) -> Iterator[pa.RecordBatch]:
         with self.told(place):
             yield from batches
 
     def _failure(self, place: str, error: BaseException) -> PlatformFailure:
-        found = redact(str(error), self._url.password or "")
+        found = " ".join(redact(str(error), *self._secrets).split())
         if any(sign in found.lower() for sign in _PERMANENT_SIGNS):
             return PermanentFailure(
                 f"source {self._source}, table {place}: {self.host} refused the query ({found}); "
@@ -126,6 +128,36 @@ class Driver(ABC):
             f"source {self._source}, table {place}: reading from {self.host} broke off ({found}); "
             "it is tried again; if it stays, check the database's log"
         )
+
+
+class ServerDriver(Driver):
+    """A driver of a database that listens on a port.
+
+    Args:
+        url: SQLAlchemy URL; its driver part is ignored.
+        source: The source's name in messages.
+        timeout: How long one query may run.
+    """
+
+    _default_port: ClassVar[int]
+
+    def __init__(self, url: sa.URL, source: str, timeout: timedelta) -> None:
+        super().__init__(source, str(url.password or ""))
+        self._url = url
+        self._timeout = timeout
+
+    @property
+    def host(self) -> str:
+        """Where the database is, for messages."""
+        return f"{self._url.host}:{self._port}/{self._url.database}"
+
+    @property
+    def _port(self) -> int:
+        return self._url.port or self._default_port
+
+    def _reach(self) -> None:
+        if self._url.host:
+            socket.create_connection((self._url.host, self._port), CONNECT_SECONDS).close()
 
 
 class Session:

@@ -17,7 +17,7 @@ from adbc_driver_manager.dbapi import Connection, Cursor
 from adbc_driver_postgresql import StatementOptions
 
 from retail_platform.extract import sql_tree as tree
-from retail_platform.extract.sql_connectorx import ServerDriver
+from retail_platform.extract.sql_connectorx import ConnectorxDriver
 from retail_platform.extract.sql_driver import Session
 from retail_platform.failures import PlatformFailure, TransientFailure
 
@@ -30,7 +30,7 @@ _BATCH_BYTES = 2 * 2**20
 """About 16,000 rows of ten columns."""
 
 
-class PostgresqlDriver(ServerDriver):
+class PostgresqlDriver(ConnectorxDriver):
     """A PostgreSQL server."""
 
     def session(self) -> Session:

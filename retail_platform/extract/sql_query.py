@@ -31,6 +31,15 @@ class Queries:
         """The query's text, literals included; the tree is used up."""
         return query.sql(self.dialect.grammar, copy=False, unsupported_level=ErrorLevel.RAISE)
 
+    def no_rows(self, table: str) -> exp.Query:
+        """All columns of a table, for what describes a result by itself."""
+        never = exp.EQ(this=tree.number(0), expression=tree.number(1))
+        return exp.Select(
+            expressions=[exp.Star()],
+            from_=exp.From(this=tree.table(table)),
+            where=exp.Where(this=never),
+        )
+
     def rows(
         self,
         table: str,

@@ -36,9 +36,14 @@ def number(value: int) -> exp.Expr:
     return exp.Literal.number(value)
 
 
-def cast(value: exp.Expr, kind: exp.DType, *sizes: int) -> exp.Cast:
+def cast(value: exp.Expr, kind: exp.DType, *sizes: int | str) -> exp.Cast:
     """A value as another type."""
     return exp.Cast(this=value, to=_type(kind, *sizes))
+
+
+def convert(value: exp.Expr, kind: exp.DType, *sizes: int | str, style: int) -> exp.Expr:
+    """A value as text in one of SQL Server's numbered styles."""
+    return exp.Convert(this=_type(kind, *sizes), expression=value, style=number(style))
 
 
 def call(function: str, *arguments: exp.Expr) -> exp.Expr:
@@ -103,7 +108,6 @@ def _alias(text: str) -> exp.TableAlias:
     return exp.TableAlias(this=name(text))
 
 
-def _type(kind: exp.DType, *sizes: int) -> exp.DataType:
-    return exp.DataType(
-        this=kind, expressions=[exp.DataTypeParam(this=number(size)) for size in sizes]
-    )
+def _type(kind: exp.DType, *sizes: int | str) -> exp.DataType:
+    given = (number(size) if isinstance(size, int) else exp.Var(this=size) for size in sizes)
+    return exp.DataType(this=kind, expressions=[exp.DataTypeParam(this=size) for size in given])

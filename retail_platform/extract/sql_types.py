@@ -33,6 +33,11 @@ EXACT: Mapping[str, Mapping[str, pa.DataType]] = {
         "datetime": _NAIVE,
         "smalldatetime": _NAIVE,
     },
+    # As Arrow calls what an ODBC driver describes.
+    "odbc": {
+        **dict.fromkeys(("int8", "uint8", "int16", "int32", "int64"), pa.int64()),
+        "date32[day]": pa.date32(),
+    },
 }
 """Arrow type by dialect and declared type (lower case); text for those that are not listed."""
 

@@ -31,11 +31,11 @@ class SqlConnection(Frozen):
     """A SQL database.
 
     Attributes:
-        url: SQLAlchemy URL.
+        url: SQLAlchemy URL; how to log in to SQL Server by it is in ``docs/sql-databases.md``.
         timezone: IANA zone of the naive timestamps that it stores.
         clock_query: Query that returns the source's present; None asks for CURRENT_TIMESTAMP.
-        timeout: How long one query may run at a PostgreSQL server; beyond it the load is tried
-            again. ``options`` of the URL may say otherwise.
+        timeout: How long one query may run at a server; beyond it the load is tried again. On
+            PostgreSQL ``options`` of the URL may say otherwise.
         max_connections: How many connections all loads of a process may hold to it at once; what
             is beyond waits.
     """
@@ -44,6 +44,30 @@ class SqlConnection(Frozen):
     url: FromEnvironment
     timezone: Zone
     clock_query: str | None = None
+    timeout: Duration = timedelta(hours=1)
+    max_connections: int = Field(default=8, ge=1)
+
+
+class OdbcConnection(Frozen):
+    """Any SQL database that has an ODBC driver.
+
+    Attributes:
+        connection_string: ODBC connection string, ``Driver={...};Server=...;UID=...;PWD=...`` or
+            ``DSN=...``.
+        dialect: Its SQL, as sqlglot calls it: ``oracle``, ``mysql``, ``teradata``, ``postgres``...
+        timezone: IANA zone of its timestamps; the driver's session has to be in it too.
+        clock_query: Query that returns the source's present in that zone; no two databases tell
+            the time alike.
+        timeout: How long one query may run, where the driver heeds it.
+        max_connections: How many connections all loads of a process may hold to it at once; what
+            is beyond waits.
+    """
+
+    kind: Literal["odbc"]
+    connection_string: FromEnvironment
+    dialect: str
+    timezone: Zone
+    clock_query: str
     timeout: Duration = timedelta(hours=1)
     max_connections: int = Field(default=8, ge=1)
 
@@ -267,6 +291,7 @@ class RestConnection(Frozen):
 
 Connection = Annotated[
     SqlConnection
+    | OdbcConnection
     | FilesConnection
     | FacebookAdsConnection
     | GoogleAdsConnection
