@@ -13,12 +13,16 @@ from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from sqlglot import exp
 
+from retail_platform.extract import sql_tree as tree
 from retail_platform.extract.sql_driver import BATCH_ROWS, CONNECT_SECONDS, ServerDriver
 from retail_platform.failures import PermanentFailure
 
 if TYPE_CHECKING:
-    from mssql_python import Connection
+    from mssql_python import Connection, Cursor
+
+_ON = 1
 
 
 class MssqlDriver(ServerDriver):
@@ -33,18 +37,36 @@ class MssqlDriver(ServerDriver):
     """
 
     _default_port = 1433
+    _versions: bool | None = None
 
     def _open(self, text: str) -> Iterable[pa.RecordBatch]:
         connection = self._connected()
         try:
             connection.timeout = int(self._timeout.total_seconds())
             cursor = connection.cursor()
+            if self._keeps_versions(cursor):
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL SNAPSHOT")
             cursor.execute(text)
             batches = cursor.arrow_reader(BATCH_ROWS)
         except BaseException:
             connection.close()
             raise
         return _closing(connection, batches)
+
+    def _keeps_versions(self, cursor: "Cursor") -> bool:
+        """Whether the database has ALLOW_SNAPSHOT_ISOLATION on; asked once.
+
+        A query then sees one state of all that it reads, and waits for no writer. At the usual
+        level a row that moves while it runs may come twice, or not at all.
+        """
+        kept = self._versions
+        if kept is None:
+            own = exp.EQ(this=tree.column("database_id"), expression=tree.call("DB_ID"))
+            state = {"state": tree.column("snapshot_isolation_state")}
+            cursor.execute(tree.select(state, tree.table("sys.databases"), own).sql("tsql"))
+            found = cursor.fetchone()
+            kept = self._versions = found is not None and found[0] == _ON
+        return kept
 
     def _connected(self) -> "Connection":
         try:

@@ -60,10 +60,12 @@ class SqlServer:
     """A running server; `create` and `insert` are its side of the tests.
 
     Attributes:
+        keeps_versions: Whether its database allows snapshot isolation, as it says; it has none.
         asked: Every statement that came, in order.
     """
 
     port: int = 0
+    keeps_versions: bool = False
     asked: list[str] = field(default_factory=list)
     _database: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
     _declared: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class SqlServer:
         for view in ("columns", "tables"):
             self.execute(f"DELETE FROM information_schema_.{view}")
         self._declared.clear()
+        self.keeps_versions = False
         self.asked.clear()
 
     def execute(self, statement: str) -> None:
@@ -143,6 +146,10 @@ class SqlServer:
         """
         text = request if isinstance(request, str) else request.sql
         self.asked.append(text)
+        if text.startswith("SET TRANSACTION ISOLATION LEVEL "):
+            return QueryResult([], [])
+        if "[sys].[databases]" in text:
+            return QueryResult([Column("state", wire_type("int"))], [[int(self.keeps_versions)]])
         try:
             tree = sqlglot.parse_one(text, read="tsql")
         except SqlglotError as error:

@@ -11,7 +11,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 
 from retail_platform.extract.sql import SqlSource
+from retail_platform.extract.sql_partitioned import Partitioning
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
 from retail_platform_tests.extract.tds_server import PASSWORD, SqlServer, sql_server
@@ -281,3 +282,32 @@ def test_a_server_that_is_not_there_is_transient_and_quick(server: SqlServer) ->
     url = server.url().replace(str(server.port), "1")
     with pytest.raises(TransientFailure, match="cannot be reached"):
         SqlSource(url, ZONE, name="erp").clock()
+
+
+@pytest.mark.parametrize("keeps_versions", [True, False])
+def test_snapshot_isolation_is_asked_for_where_the_database_allows_it(
+    server: SqlServer, keeps_versions: bool
+) -> None:
+    """Before each query, over its own connection; whether it is allowed is asked once.
+
+    That SQL Server then gives one state of all that is read is not proved here.
+    """
+    server.keeps_versions = keeps_versions
+    server.create("things", {"id": "int", "label": "nvarchar(20)"})
+    server.insert("things", *[(str(number), f"label {number}") for number in range(100)])
+    level = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
+    with closing(source(server)) as erp:
+        rows = erp.read(
+            table="things",
+            columns=["id", "label"],
+            watermark=None,
+            window=EVERYTHING,
+            partitioned=Partitioning(column="id", connections=3, ranges=5),
+        ).read_all()
+    assert sorted(rows["id"].to_pylist()) == list(range(100))
+    queries = [text for text in server.asked if "SELECT" in text.upper()]
+    assert sum("[sys].[databases]" in text for text in queries) == 1
+    ranges = [text for text in queries if "[id] >=" in text or "[id] <" in text]
+    assert len(ranges) == 5
+    levels = sum(level in text for text in server.asked)
+    assert levels == (len(queries) - 1 if keeps_versions else 0)
