@@ -71,10 +71,13 @@ def greatest_watermark(column: pa.Array, zone: str, until: datetime) -> datetime
     """The greatest moment of a received column that is not after ``until``, to the second.
 
     Args:
-        column: Timestamps, or their text; what is no timestamp is passed over.
+        column: Timestamps, days, or the text of timestamps; what is no timestamp is passed over.
         zone: IANA zone of naive values; a doubled hour is read as its first pass.
         until: Aware UTC; later ones belong to no hour.
     """
+    if pa.types.is_date32(column.type):
+        # As the source's windows compare it: a day is the moment at which it begins.
+        column = column.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(column.type):
         return _greatest_moment(column, zone, until)
     text = pc.replace_substring(column.cast(pa.string()), "T", " ")

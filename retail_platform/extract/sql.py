@@ -8,7 +8,7 @@ what arrives.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -376,4 +376,7 @@ def _utc(moment: datetime, zone: tzinfo) -> datetime:
 def _moment(value: object, zone: tzinfo) -> datetime | None:
     """A watermark as a database gave it, aware UTC; None where it gave none."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        # As windows compare it: a day is the moment at which it begins.
+        moment = datetime.combine(moment, time())
     return _utc(moment, zone) if isinstance(moment, datetime) else None

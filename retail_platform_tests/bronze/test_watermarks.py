@@ -1,7 +1,7 @@
 """Lag, gaps and clocks set back: seen before the hour is read, and what metadata asks for then."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -225,3 +225,10 @@ def test_wrong_policies_are_errors_at_load(
     folder = catalog_folder(tmp_path, policy)
     with pytest.raises(PermanentFailure, match=rf"box.yaml.*tables.contacts.watermark.*{found}"):
         load_catalog(folder)
+
+
+def test_the_greatest_of_days() -> None:
+    """A day is the moment at which it begins in the source's zone."""
+    days = pa.array([date(2026, 1, 4), None, date(2026, 1, 5), date(2100, 1, 1)])
+    found = greatest_watermark(days, "America/New_York", LATER)
+    assert found == datetime(2026, 1, 5, 5, tzinfo=UTC)

@@ -27,6 +27,8 @@ def source(postgres_url: str) -> SqlSource:
             "CREATE SCHEMA sales",
             """CREATE TABLE sales.orders (id bigint, amount numeric(19,4), long numeric,
             code char(3), local timestamp, moment timestamptz, ok boolean)""",
+            "CREATE TABLE sales.days (id bigint, day date)",
+            "INSERT INTO sales.days VALUES (1, '2026-11-19'), (2, '2026-11-20'), (3, NULL)",
             """INSERT INTO sales.orders VALUES
             (NULL, NULL, NULL, NULL, NULL, NULL, NULL),
             (1, 123456789012345.6789, 3.141592653589793238, 'ab', '2026-11-20 06:00:00',
@@ -82,6 +84,22 @@ def test_windows_of_naive_and_aware_watermarks(source: SqlSource, watermark: str
     assert ids(source, watermark, EVERYTHING) == [1]
     assert set(ids(source, watermark, latest)) >= {1, 3, None}
     assert source.count("sales.orders", watermark, WINDOW) == 1
+
+
+def test_a_day_as_watermark_is_the_moment_at_which_it_begins(source: SqlSource) -> None:
+    """Midnight in Los Angeles: windows and greatest watermarks agree on it."""
+    midnight = datetime(2026, 11, 20, 8, tzinfo=UTC)
+    window = Window.of_hour(midnight, buffer=timedelta(), initial=False)
+    rows = source.read(
+        table="sales.days",
+        columns=["id"],
+        casts={"id": pa.int64()},
+        watermark="day",
+        window=window,
+    )
+    assert rows.read_all()["id"].to_pylist() == [2]
+    before = [midnight, midnight + timedelta(hours=1)]
+    assert source.greatest("sales.days", "day", before) == [midnight - timedelta(days=1), midnight]
 
 
 def test_clock_columns_and_missing_names(source: SqlSource) -> None:
