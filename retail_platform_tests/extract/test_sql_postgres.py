@@ -27,8 +27,9 @@ def source(postgres_url: str) -> SqlSource:
             "CREATE SCHEMA sales",
             """CREATE TABLE sales.orders (id bigint, amount numeric(19,4), long numeric,
             code char(3), local timestamp, moment timestamptz, ok boolean)""",
-            "CREATE TABLE sales.days (id bigint, day date)",
-            "INSERT INTO sales.days VALUES (1, '2026-11-19'), (2, '2026-11-20'), (3, NULL)",
+            "DROP TABLE IF EXISTS public.days",
+            "CREATE TABLE public.days (id bigint, day date)",
+            "INSERT INTO public.days VALUES (1, '2026-11-19'), (2, '2026-11-20'), (3, NULL)",
             """INSERT INTO sales.orders VALUES
             (NULL, NULL, NULL, NULL, NULL, NULL, NULL),
             (1, 123456789012345.6789, 3.141592653589793238, 'ab', '2026-11-20 06:00:00',
@@ -91,7 +92,7 @@ def test_a_day_as_watermark_is_the_moment_at_which_it_begins(source: SqlSource) 
     midnight = datetime(2026, 11, 20, 8, tzinfo=UTC)
     window = Window.of_hour(midnight, buffer=timedelta(), initial=False)
     rows = source.read(
-        table="sales.days",
+        table="public.days",
         columns=["id"],
         casts={"id": pa.int64()},
         watermark="day",
@@ -99,7 +100,7 @@ def test_a_day_as_watermark_is_the_moment_at_which_it_begins(source: SqlSource) 
     )
     assert rows.read_all()["id"].to_pylist() == [2]
     before = [midnight, midnight + timedelta(hours=1)]
-    assert source.greatest("sales.days", "day", before) == [midnight - timedelta(days=1), midnight]
+    assert source.greatest("public.days", "day", before) == [midnight - timedelta(days=1), midnight]
 
 
 def test_clock_columns_and_missing_names(source: SqlSource) -> None:
