@@ -2,6 +2,11 @@
 
 Only here is it known which engine runs. Everything else sees a session and its URL. Tables and
 writes belong in ``tables``.
+
+Sail 0.7.2 keeps 0.1 to 0.5 MB of every statement until its process ends, whatever its caches are
+set to (measured: 600 times ``select 1`` 70 MB, 150 merges 40 MB; lakehq/sail issue 1916). A run is
+a process, and an hour is over before that matters; a process that runs many hours, such as the
+demo's, grows by 200 to 300 MB an hour.
 """
 
 import os
