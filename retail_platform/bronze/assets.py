@@ -257,9 +257,8 @@ def _hidden_columns(table: Table, received: Sequence[str]) -> frozenset[str]:
     """Columns that a preview must not show: personal ones, and beside them any unknown one."""
     if not table.row.pii:
         return frozenset()
-    renamed = {target: source for source, target in table.row.columns.items()}
     shown = {
-        renamed.get(column.name, column.name).lower()
+        table.row.in_source(column.name).lower()
         for column in table.contract.columns
         if column.name not in table.row.pii
     }

@@ -120,10 +120,9 @@ def _placed(rows: DataFrame, received: pa.Schema, table: Table) -> DataFrame:
     watermark = table.row.watermark
     assert watermark is not None, "an incremental table"
     spelled = {name.lower(): name for name in received.names}
-    source_names = {target: source for source, target in table.row.columns.items()}
 
     def value(column: str) -> str:
-        name = spelled[source_names.get(column, column).lower()]
+        name = spelled[table.row.in_source(column).lower()]
         declared = table.contract.column(column)
         assert declared is not None, "the loader checks these names against the contract"
         kind = received.field(name).type

@@ -13,7 +13,6 @@ from pyspark.sql.connect import functions as f
 from retail_platform.bronze.received import (
     CountedStream,
     distinct_columns,
-    expected_columns,
     in_stored_case,
     in_stored_types,
     watermark_column,
@@ -290,7 +289,7 @@ class BronzeLoader:
             unknown_columns=(
                 []
                 if self.table.row.drift.columns == "discard_value"
-                else unknown_columns(brought.names, expected_columns(self.table))
+                else unknown_columns(brought.names, self.table.columns_in_source)
             ),
             version=commit.version,
             stream=state,

@@ -150,15 +150,8 @@ def distinct_columns(table: Table, received: Sequence[str]) -> list[str]:
 
 def _spelled(table: Table, column: str, received: Sequence[str]) -> str | None:
     """A column of Silver as the source spells it; None where it did not come."""
-    renamed = {target: source for source, target in table.row.columns.items()}
-    wanted = renamed.get(column, column).lower()
+    wanted = table.row.in_source(column).lower()
     return next((name for name in received if name.lower() == wanted), None)
-
-
-def expected_columns(table: Table) -> list[str]:
-    """The source's columns that the contract takes, as the source spells them."""
-    renamed = {target: source for source, target in table.row.columns.items()}
-    return [renamed.get(column.name, column.name) for column in table.contract.columns]
 
 
 def _ambiguous_columns(table: Table, names: list[str]) -> PermanentFailure:

@@ -136,10 +136,9 @@ def tracking_of(table: Table) -> Tracking:
     """What orders the changes of a table, in the source's names."""
     changes = table.row.changes
     assert changes is not None, "a load by changes"
-    spelled = {target: source for source, target in table.row.columns.items()}
     return Tracking(
         by=changes.by,
         table=table.row.name_in_source,
-        column=spelled.get(changes.column, changes.column) if changes.column else "",
-        key=tuple(spelled.get(name, name) for name in table.row.key),
+        column=table.row.in_source(changes.column) if changes.column else "",
+        key=tuple(table.row.in_source(name) for name in table.row.key),
     )

@@ -124,12 +124,10 @@ def event_rows(table: Table) -> EventRows:
     """What turns the messages of a table into rows."""
     row = table.row
     assert row.stream is not None, "a stream"
-    renamed = {target: source for source, target in row.columns.items()}
-    declared = [renamed.get(column.name, column.name) for column in table.contract.columns]
     flattener = Flattener.of(table, also=[POSITION], without=EVENT_META.names)
     return EventRows(
         row.stream,
-        [name for name in declared if name not in EVENT_META.names],
+        [name for name in table.columns_in_source if name not in EVENT_META.names],
         place=f"bronze.{table.bronze}",
         tombstones="_tombstone" in row.columns,
         lists=row.lists,

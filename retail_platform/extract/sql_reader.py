@@ -40,9 +40,8 @@ class SqlReader:
 
     def expect(self, table: Table, window: Window) -> Expected:
         """What `read` of the same window would give."""
-        spelled = {target: source for source, target in table.row.columns.items()}
         columns = self.source.columns(table.row.name_in_source)
-        keys = [spelled.get(name, name) for name in table.row.key]
+        keys = [table.row.in_source(name) for name in table.row.key]
         rows, ranges = self.source.extent(
             table.row.name_in_source, keys, _asked_watermark(table), window
         )
@@ -62,7 +61,7 @@ class SqlReader:
         """Keys and watermarks of all rows stamped at or after ``start``."""
         watermark = _watermark(table)
         clock = self.source.clock()
-        names = [_source_name(table, column) for column in table.row.key]
+        names = [table.row.in_source(name) for name in table.row.key]
         return self.source.read(
             table=table.row.name_in_source,
             columns=list(dict.fromkeys([*names, *([watermark] if watermark else [])])),
@@ -83,7 +82,7 @@ def partitioning_of(table: Table) -> Partitioning | None:
     if read is None:
         return None
     return Partitioning(
-        column=_source_name(table, read.partition_by),
+        column=table.row.in_source(read.partition_by),
         connections=read.connections,
         ranges=read.ranges_wanted,
     )
@@ -96,18 +95,12 @@ def _is_wide(table: Table, window: Window) -> bool:
     return window.end - window.start > _WIDE
 
 
-def _source_name(table: Table, column: str) -> str:
-    renamed = {target: source for source, target in table.row.columns.items()}
-    return renamed.get(column, column)
-
-
 def _watermark(table: Table) -> str | None:
-    return _source_name(table, table.row.watermark.column) if table.row.watermark else None
+    return table.row.in_source(table.row.watermark.column) if table.row.watermark else None
 
 
 def _asked_watermark(table: Table) -> str | None:
     """The source's column that a window is about; None where the table is read whole."""
     if table.row.watermark is None or table.row.load != "incremental":
         return None
-    spelled = {target: source for source, target in table.row.columns.items()}
-    return spelled.get(table.row.watermark.column, table.row.watermark.column)
+    return table.row.in_source(table.row.watermark.column)

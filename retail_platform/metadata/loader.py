@@ -60,6 +60,11 @@ class Table:
         """Name of the Silver table."""
         return self.row.silver.entity
 
+    @property
+    def columns_in_source(self) -> list[str]:
+        """The source's columns that the contract takes, as the source spells them."""
+        return [self.row.in_source(column.name) for column in self.contract.columns]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:

@@ -295,6 +295,11 @@ class TableRow(Frozen):
         """What the database calls the table, with its schema where it is not the default one."""
         return self.source_name or self.table
 
+    def in_source(self, column: str) -> str:
+        """What the source calls a column of Silver."""
+        spelled = {target: source for source, target in self.columns.items()}
+        return spelled.get(column, column)
+
     @property
     def positions(self) -> str | None:
         """What its recorded positions are of: with another topic or column they begin anew."""
@@ -322,8 +327,7 @@ class TableRow(Frozen):
     @property
     def is_swept_by_record(self) -> bool:
         """Whether its rows are elements of a list that each record brings whole."""
-        paths = {target: path for path, target in self.columns.items()}
-        found = [paths.get(name, name) for name in self.silver.sweep]
+        found = [self.in_source(name) for name in self.silver.sweep]
         return bool(self.elements and found) and all(p.startswith("_record.") for p in found)
 
     @property

@@ -161,11 +161,10 @@ def _source_name(table: Table) -> str:
 
 
 def _parent(table: Table) -> Parent:
-    spelled = {target: source for source, target in table.row.columns.items()}
     return Parent(
         table=table.row.table,
         entity=table.entity,
-        key=tuple(spelled.get(name, name) for name in table.row.key),
+        key=tuple(table.row.in_source(name) for name in table.row.key),
         parents=table.parents,
     )
 

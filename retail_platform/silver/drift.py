@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.connect import functions as f
 
+from retail_platform.bronze.transforms import unknown_columns
 from retail_platform.metadata.column_policies import RemovedDefault
 from retail_platform.metadata.loader import Table
 from retail_platform.quality.verdicts import COLUMNS, TYPES, Verdict
@@ -32,20 +33,12 @@ def of_read(stored: pa.Schema, read: Iterable[str] | None) -> pa.Schema:
 
 def missing_columns(table: Table, received: pa.Schema) -> list[str]:
     """Contract columns that the read did not bring."""
-    renamed = {target: source for source, target in table.row.columns.items()}
     present = {name.lower() for name in received.names}
     return [
         column.name
         for column in table.contract.columns
-        if renamed.get(column.name, column.name).lower() not in present
+        if table.row.in_source(column.name).lower() not in present
     ]
-
-
-def new_columns(table: Table, received: pa.Schema) -> list[str]:
-    """Columns of the read that no contract column takes."""
-    renamed = {target: source for source, target in table.row.columns.items()}
-    wanted = {renamed.get(column.name, column.name).lower() for column in table.contract.columns}
-    return sorted(name for name in received.names if name[0] != "_" and name.lower() not in wanted)
 
 
 def with_kept(batch: DataFrame, target: DataFrame, table: Table, received: pa.Schema) -> DataFrame:
@@ -87,7 +80,8 @@ def columns_verdict(table: Table, received: pa.Schema | None) -> Verdict:
     """
     if received is None:
         return Verdict(check=COLUMNS, passed=True, blocking=False, text="nothing was read")
-    missing, new = missing_columns(table, received), new_columns(table, received)
+    missing = missing_columns(table, received)
+    new = unknown_columns(received.names, table.columns_in_source)
     required = [
         column.name
         for column in table.contract.columns

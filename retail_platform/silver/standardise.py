@@ -238,10 +238,7 @@ def standardise(
 
 
 def _reading(column: Property, received: pa.Schema, table: Table) -> Reading:
-    source_name = next(
-        (source for source, target in table.row.columns.items() if target == column.name),
-        column.name,
-    )
+    source_name = table.row.in_source(column.name)
     stored = {name.lower(): name for name in received.names}
     if source_name.lower() not in stored:
         policy = table.row.removed.of(column.name)
