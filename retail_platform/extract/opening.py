@@ -1,7 +1,7 @@
 """Opens the reader of a table from its source's connection; secrets are read here and only here."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 
 from retail_platform.control.calls import ApiCalls
@@ -62,31 +62,12 @@ def open_reader(
         return found
 
     match table.connection:
-        case SqlConnection() as connection:
-            source = SqlSource(
-                value(connection.url),
-                connection.timezone,
-                connection.clock_query,
-                name=table.source,
-                timeout=connection.timeout,
-                max_connections=connection.max_connections,
-            )
+        case SqlConnection() | OdbcConnection() as connection:
+            source = _sql_source(connection, value, name=table.source)
             of_changes = table.row.load == "changes"
             with closing(
                 ChangesReader(source, table) if of_changes else SqlReader(source)
             ) as reader:
-                yield reader
-        case OdbcConnection() as connection:
-            source = SqlSource(
-                value(connection.connection_string),
-                connection.timezone,
-                connection.clock_query,
-                name=table.source,
-                timeout=connection.timeout,
-                max_connections=connection.max_connections,
-                odbc=connection.dialect,
-            )
-            with closing(SqlReader(source)) as reader:
                 yield reader
         case FilesConnection() as connection:
             store = open_root(connection, value, name=f"bronze.{table.bronze}")
@@ -105,3 +86,21 @@ def open_reader(
         case RestConnection() as connection:
             with rest_api(connection, table.source, value) as api:
                 yield rest_reader(table, connection, api)
+
+
+def _sql_source(
+    connection: SqlConnection | OdbcConnection,
+    value: Callable[[FromEnvironment], str],
+    *,
+    name: str,
+) -> SqlSource:
+    odbc = isinstance(connection, OdbcConnection)
+    return SqlSource(
+        value(connection.connection_string if odbc else connection.url),
+        connection.timezone,
+        connection.clock_query,
+        name=name,
+        timeout=connection.timeout,
+        max_connections=connection.max_connections,
+        odbc=connection.dialect if odbc else None,
+    )
