@@ -8,6 +8,7 @@ from retail_platform.bronze.load import BronzeLoad, BronzeLoader
 from retail_platform.bronze.streams import StreamState
 from retail_platform.bronze.watermarks import WatermarkState
 from retail_platform.control.resource import ControlResource
+from retail_platform.extract.offsets import CONSUMER_LAG, OFFSETS_COMPLETE
 from retail_platform.extract.opening import open_reader
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.lakehouse.tables import fetched, timestamp_literal
@@ -23,8 +24,6 @@ from retail_platform.steps import (
 )
 
 COLUMNS_KNOWN = "columns_known"
-OFFSETS_COMPLETE = "offsets_complete"
-CONSUMER_LAG = "consumer_lag"
 WATERMARKS = "watermarks"
 
 

@@ -12,6 +12,10 @@ from datetime import datetime
 
 from retail_platform.extract.window import HOUR
 
+OFFSETS_COMPLETE = "offsets_complete"
+CONSUMER_LAG = "consumer_lag"
+"""Checks of every table that is read by offsets, by the hour or beside it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OffsetRange:

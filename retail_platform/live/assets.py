@@ -12,6 +12,7 @@ import dagster as dg
 from deltalake import DeltaTable
 
 from retail_platform.extract.kafka_opening import kafka_resource
+from retail_platform.extract.offsets import CONSUMER_LAG, OFFSETS_COMPLETE
 from retail_platform.failures import TransientFailure
 from retail_platform.lakehouse.maintenance import compact_after_load
 from retail_platform.lakehouse.places import table_location
@@ -20,8 +21,6 @@ from retail_platform.metadata.live import LiveTable
 from retail_platform.steps import dagster_failures
 
 GROUP = "live"
-OFFSETS_COMPLETE = "offsets_complete"
-CONSUMER_LAG = "consumer_lag"
 STALE_AFTER = timedelta(minutes=10)
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
