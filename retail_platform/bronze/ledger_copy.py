@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from retail_platform.control.ledger import Ledger
@@ -77,8 +78,8 @@ def copy_ledger(
     ensure_ledger_copy(lake)
     with lake.alone("bronze", NAME):
         stored = lake.delta("bronze", NAME).to_pyarrow_dataset()
-        newest = stored.scanner(columns=["started_at"]).to_table()["started_at"].to_pylist()
-        since = max(newest) - LONGEST_LOAD if newest else None
+        newest = pc.max(stored.scanner(columns=["started_at"]).to_table()["started_at"]).as_py()
+        since = newest - LONGEST_LOAD if newest else None
         rows = ledger.loads(since=since)
         known = _known(stored, since)
         changed = [row for row in rows if known.get(row.id) != row.status]
