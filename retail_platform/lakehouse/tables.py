@@ -33,7 +33,7 @@ from retail_platform.lakehouse.places import (
 )
 from retail_platform.lakehouse.retyping import Retyped, widened
 from retail_platform.lakehouse.statistics import statistics_options
-from retail_platform.lakehouse.storing import ensure_table
+from retail_platform.lakehouse.storing import MERGE_ATTEMPTS, ensure_table
 from retail_platform.metadata.types import sql_type
 
 IN_MEMORY_ROWS = 20_000
@@ -43,7 +43,6 @@ message to the engine ends at 128 MB."""
 DIRECT_ROWS = 100_000
 """What the source of a merge may hold to go past the engine: it is held in memory."""
 
-MERGE_ATTEMPTS = 5
 LOST_RACE = ("Failed to commit transaction", "DELTA_CONCURRENT")
 """What the engines, Sail and Spark, say when another commit came first."""
 
