@@ -85,11 +85,6 @@ def reseller_contacts() -> list[dict[str, Any]]:
     return _delta_table("adventureworks_customers")
 
 
-def seed_rows(name: str) -> list[dict[str, str]]:
-    """Rows of one ad platform seed, for instance ``google_ads/campaign_history_data.csv``."""
-    return list(csv.DictReader(io.StringIO(read_text(DATA / name), newline="")))
-
-
 def pos_day(day: str) -> str | None:
     """The text of one day of point-of-sale rows (``YYYY-MM-DD``), None for a day without trade."""
     path = DATA / "online_retail" / "by-day" / f"{day}.csv.gz"
