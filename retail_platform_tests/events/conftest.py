@@ -3,13 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Message
 
 from retail_platform.bronze.load import BronzeLoad
 from retail_platform.extract.kafka_reader import KafkaReader
+from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.extract.offsets import OffsetRange
 from retail_platform.extract.opening import open_reader
 from retail_platform.metadata.loader import load_catalog
@@ -20,6 +23,29 @@ from retail_platform_tests.platform.catalogs import contract, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
 
 COLUMNS = {"id": "bigint", "page": "string", "amount": "decimal(10,2)"}
+
+
+def strike_at_first_message(
+    monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object]
+) -> list[int]:
+    """Has a fault strike once, when the first message that was read is looked at.
+
+    More is to come then than the client holds already.
+
+    Returns:
+        The offset of that message, once it was read.
+    """
+    arrived_at = KafkaTopic.arrived_at
+    seen: list[int] = []
+
+    def struck(topic: KafkaTopic, message: Message) -> datetime:
+        if not seen:
+            fault()
+            seen.append(message.offset() or 0)
+        return arrived_at(topic, message)
+
+    monkeypatch.setattr(KafkaTopic, "arrived_at", struck)
+    return seen
 
 
 class Stream:

@@ -3,17 +3,16 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from confluent_kafka import Message, Producer
+from confluent_kafka import Producer
 from confluent_kafka.cimpl import NewPartitions
 
 from retail_platform.control.ledger import Ledger
 from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.resources.kafka import KafkaResource
-from retail_platform_tests.events.conftest import Maker
+from retail_platform_tests.events.conftest import Maker, strike_at_first_message
 from retail_platform_tests.kafka import SECONDS, Cluster, kafka_cluster
 from retail_platform_tests.platform.box import HOUR, hour_at
 
@@ -36,17 +35,12 @@ def test_a_broker_that_restarts_in_the_middle_of_an_hour(
         for partition in (0, 1):
             events = [{"id": 20_000 * partition + n, "page": padding} for n in range(20_000)]
             stream.put(0, *events, partition=partition)
-        arrived_at, seen = KafkaTopic.arrived_at, []
 
-        def crash_once(topic: KafkaTopic, message: Message) -> Any:
-            if not seen:
-                # More is to come than the client holds already.
-                own.server.kill()
-                own.server.start()
-                seen.append(message.offset())
-            return arrived_at(topic, message)
+        def restart() -> None:
+            own.server.kill()
+            own.server.start()
 
-        monkeypatch.setattr(KafkaTopic, "arrived_at", crash_once)
+        seen = strike_at_first_message(monkeypatch, restart)
         load = stream.bronze(0)
     assert seen
     assert load.counts.read == 40_000
@@ -68,16 +62,8 @@ def test_a_broker_that_goes_away_in_the_middle_and_stays_away(
         stream.kafka = own
         own.make(stream.topic)
         stream.put(0, *({"id": n, "page": "x" * 1_000} for n in range(30_000)))
-        arrived_at, seen = KafkaTopic.arrived_at, []
-
-        def crash(topic: KafkaTopic, message: Message) -> Any:
-            if not seen:
-                own.server.kill()
-                seen.append(message.offset())
-            return arrived_at(topic, message)
-
         with monkeypatch.context() as patch:
-            patch.setattr(KafkaTopic, "arrived_at", crash)
+            strike_at_first_message(patch, own.server.kill)
             with pytest.raises(TransientFailure, match=r"no message came for 2 s .* of 30000"):
                 stream.bronze(0)
         assert stream.stored() == []
@@ -169,15 +155,7 @@ def test_offsets_that_expire_while_they_are_read(
     """What was read and what is lost add up to what was planned."""
     stream = new_stream()
     stream.put(0, *({"id": n, "page": "x" * 10_000} for n in range(6_000)))
-    arrived_at, seen = KafkaTopic.arrived_at, []
-
-    def expire_once(topic: KafkaTopic, message: Message) -> Any:
-        if not seen:
-            stream.kafka.expire(stream.topic, 5_900)
-            seen.append(message.offset())
-        return arrived_at(topic, message)
-
-    monkeypatch.setattr(KafkaTopic, "arrived_at", expire_once)
+    strike_at_first_message(monkeypatch, lambda: stream.kafka.expire(stream.topic, 5_900))
     monkeypatch.setattr("retail_platform.extract.kafka_topic.BATCH", 100)
     load = stream.bronze(0)
     assert load.stream is not None

@@ -7,14 +7,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import dagster as dg
 import pytest
-from confluent_kafka import Message
 from deltalake import DeltaTable
 
 from retail_platform.control.database import open_control
@@ -31,6 +29,7 @@ from retail_platform.metadata.loader import load_catalog
 from retail_platform.operations.maintenance import keepable_tables
 from retail_platform.operations.quarantine import discard_rows
 from retail_platform.quality.quarantined import RowStatus, quarantined_rows
+from retail_platform_tests.events.conftest import strike_at_first_message
 from retail_platform_tests.kafka import Cluster, kafka_cluster, kafka_source
 from retail_platform_tests.platform.box import HOUR, Row, hour_at
 from retail_platform_tests.platform.catalogs import contract, write_catalog
@@ -305,15 +304,7 @@ def test_offsets_that_expire_while_they_are_read(
 ) -> None:
     """What was read and what is lost add up to what was there."""
     live.put(*(event(n, n, pad="x" * 10_000) for n in range(6_000)))
-    arrived_at, seen = KafkaTopic.arrived_at, []
-
-    def expire_once(topic: KafkaTopic, message: Message) -> datetime:
-        if not seen:
-            live.kafka.expire(live.topic, 5_900)
-            seen.append(message.offset())
-        return arrived_at(topic, message)
-
-    monkeypatch.setattr(KafkaTopic, "arrived_at", expire_once)
+    strike_at_first_message(monkeypatch, lambda: live.kafka.expire(live.topic, 5_900))
     monkeypatch.setattr("retail_platform.extract.kafka_topic.BATCH", 100)
     batch = live.load()
     assert 0 < batch.lost < 5_900
@@ -354,16 +345,12 @@ def test_a_broker_that_restarts_in_the_middle(
     with kafka_cluster() as own:
         live = Live(own, tmp_path, own.topic())
         live.put(*(event(n % 50, n, n % 60, pad="x" * 1_000) for n in range(20_000)))
-        arrived_at, seen = KafkaTopic.arrived_at, []
 
-        def crash_once(topic: KafkaTopic, message: Message) -> datetime:
-            if not seen:
-                own.server.kill()
-                own.server.start()
-                seen.append(message.offset())
-            return arrived_at(topic, message)
+        def restart() -> None:
+            own.server.kill()
+            own.server.start()
 
-        monkeypatch.setattr(KafkaTopic, "arrived_at", crash_once)
+        strike_at_first_message(monkeypatch, restart)
         batch = live.load()
         assert (batch.read, batch.lost, batch.applied) == (20_000, 0, 50)
         assert live.committed() == {0: 20_000}
