@@ -23,6 +23,7 @@ from retail_platform.extract.offsets import OffsetRange
 from retail_platform.extract.sql import SqlSource
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.loader import Table, load_catalog
+from retail_platform_tests.extract.postgres import run
 from retail_platform_tests.platform.box import Box, Row, hour_at
 from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, write_catalog
 from retail_platform_tests.platform.dagster_runs import checks, location, materialised
@@ -30,13 +31,6 @@ from retail_platform_tests.platform.fixtures import Opener
 
 pytestmark = pytest.mark.postgres
 POSITIONS = "rowversion of things.version"
-
-
-def run(url: str, *statements: str) -> list[tuple[Any, ...]]:
-    """Commits each statement; gives the rows of the last."""
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        cursors = [connection.execute(statement.encode()) for statement in statements]
-        return cursors[-1].fetchall() if cursors[-1].description else []
 
 
 def put(id_: int, label: str) -> str:

@@ -1,7 +1,10 @@
-"""A throw-away PostgreSQL server, where the machine has one installed."""
+"""A throw-away PostgreSQL server, where the machine has one installed, and statements for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import psycopg
 
 import retail_platform.simulator.postgres as private
 from retail_platform_tests.services import require_service
@@ -16,3 +19,10 @@ def postgres_server() -> Iterator[str]:
     require_service("postgresql", found=private.postgres_programs() is not None)
     with private.postgres_server() as url:
         yield url.replace("postgresql://", "postgresql+psycopg://")
+
+
+def run(url: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Commits each statement; gives the rows of the last."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        cursors = [connection.execute(statement.encode()) for statement in statements]
+        return cursors[-1].fetchall() if cursors[-1].description else []

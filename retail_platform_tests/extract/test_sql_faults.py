@@ -1,35 +1,25 @@
 """Faults of a real PostgreSQL: the hour completes, or fails clearly and completes on retry."""
 
 import traceback
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from retail_platform.extract.sql import SqlSource
-from retail_platform.extract.sql_reader import SqlReader
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
-from retail_platform.metadata.loader import Table, load_catalog
+from retail_platform_tests.extract.postgres import run
+from retail_platform_tests.extract.things import Interrupted, box_of_things
 from retail_platform_tests.platform.box import Box, hour_at
-from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
 
 pytestmark = pytest.mark.postgres
 ROWS = 200_000
 EVERYTHING = Window(hour=hour_at(0), start=None, end=hour_at(1), initial=True)
 PASSWORD = "p@ss+w/rd% x:1"
-
-
-def run(url: str, *statements: str) -> None:
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 @pytest.fixture
@@ -49,39 +39,7 @@ def url(postgres_url: str) -> str:
 @pytest.fixture
 def box(tmp_path: Path, new_box: Opener) -> Box:
     """A platform with that table."""
-    columns = {"id": "bigint", "label": "string", "modified_at": "timestamp"}
-    row = {
-        "table": "things",
-        "load": "incremental",
-        "key": ["id"],
-        "watermark": {"column": "modified_at"},
-        "silver": {"entity": "things", "merge": "upsert"},
-    }
-    source = sql_source("erp", [row])
-    source["connection"]["clock_query"] = "select now from clock"
-    folder = tmp_path / "catalog"
-    return new_box(
-        load_catalog(write_catalog(folder, [source], [contract("things", columns, ["id"])]))
-    )
-
-
-class Interrupted(SqlReader):
-    """The real reader; ``fault`` strikes after the first batch."""
-
-    def __init__(self, source: SqlSource, fault: Callable[[], None]) -> None:
-        super().__init__(source)
-        self.fault = fault
-
-    def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
-        """The same rows, with the fault between the first and the second batch."""
-        reader = super().read(table, window)
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            yield reader.read_next_batch()
-            self.fault()
-            yield from reader
-
-        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+    return box_of_things(new_box, tmp_path / "catalog")
 
 
 def test_a_connection_lost_half_way_loses_and_doubles_nothing(url: str, box: Box) -> None:

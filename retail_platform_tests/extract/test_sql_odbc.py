@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +18,7 @@ from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.loader import load_catalog
+from retail_platform_tests.extract.postgres import run
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
 from retail_platform_tests.services import require_service
@@ -56,12 +56,6 @@ def connection(url: str, **changed: str) -> str:
 def _braced(value: str) -> str:
     """A value as connection strings have it: braces only where a sign needs them."""
     return "{" + value.replace("}", "}}") + "}" if set(value) & set(" ;{}='") else value
-
-
-def run(url: str, *statements: str) -> None:
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as client:
-        for statement in statements:
-            client.execute(statement.encode())
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ import pytest
 
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.sql_partitioned import Partitioning
-from retail_platform.extract.sql_reader import SqlReader
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
-from retail_platform.metadata.loader import Table, load_catalog
+from retail_platform_tests.extract.postgres import run
+from retail_platform_tests.extract.things import Interrupted, box_of_things
 from retail_platform_tests.platform.box import Box, hour_at
-from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
 
 pytestmark = pytest.mark.postgres
@@ -27,13 +26,6 @@ ROWS = 60_000
 SECONDS = 30
 EVERYTHING = Window(hour=hour_at(0), start=None, end=hour_at(1), initial=True)
 BY_NUMBER = Partitioning(column="number", connections=3, ranges=12)
-
-
-def run(url: str, *statements: str) -> list[tuple[Any, ...]]:
-    """Commits each statement; gives the rows of the last."""
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        cursors = [connection.execute(statement.encode()) for statement in statements]
-        return cursors[-1].fetchall() if cursors[-1].description else []
 
 
 @pytest.fixture
@@ -285,47 +277,8 @@ def test_a_column_without_ranges_is_refused(url: str, column: str, said: str) ->
 @pytest.fixture
 def box(tmp_path: Path, new_box: Opener) -> Box:
     """A platform whose table is read over three connections."""
-    columns = {"id": "bigint", "label": "string", "modified_at": "timestamp"}
-    row = {
-        "table": "things",
-        "load": "incremental",
-        "key": ["id"],
-        "watermark": {"column": "modified_at"},
-        "read": {"partition_by": "id", "connections": 3},
-        "silver": {"entity": "things", "merge": "upsert"},
-    }
-    source = sql_source("erp", [row])
-    source["connection"]["clock_query"] = "select now from clock"
-    folder = tmp_path / "catalog"
-    return new_box(
-        load_catalog(write_catalog(folder, [source], [contract("things", columns, ["id"])]))
-    )
-
-
-class Interrupted(SqlReader):
-    """The real reader; one backend of the read is ended after the first batch."""
-
-    def __init__(self, source: SqlSource, url: str, which: str) -> None:
-        super().__init__(source)
-        self.url = url
-        self.which = which
-
-    def read(self, table: Table, window: Window) -> pa.RecordBatchReader:
-        """The same rows, with the fault between the first and the second batch."""
-        reader = super().read(table, window)
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            yield reader.read_next_batch()
-            until(lambda: backends(self.url) == 3, "the connections are not open")
-            run(
-                self.url,
-                "select pg_terminate_backend(pid) from pg_stat_activity where pid <>"
-                " pg_backend_pid() and backend_type = 'client backend'"
-                f" order by backend_start {self.which} limit 1",
-            )
-            yield from reader
-
-        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+    read_by = {"partition_by": "id", "connections": 3}
+    return box_of_things(new_box, tmp_path / "catalog", read=read_by)
 
 
 @pytest.mark.parametrize("which", ["asc", "desc"], ids=["snapshot_holder", "other_part"])
@@ -336,7 +289,17 @@ def test_a_connection_lost_half_way_loses_and_doubles_nothing(
 
     A part that was about to begin finds the snapshot of the one that held it gone.
     """
-    reader = Interrupted(SqlSource(url, "UTC", "select now from clock", name="erp"), url, which)
+
+    def end_one() -> None:
+        until(lambda: backends(url) == 3, "the connections are not open")
+        run(
+            url,
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <>"
+            " pg_backend_pid() and backend_type = 'client backend'"
+            f" order by backend_start {which} limit 1",
+        )
+
+    reader = Interrupted(SqlSource(url, "UTC", "select now from clock", name="erp"), end_one)
     told = r"table things: .* (broke off|does not have the snapshot any more)"
     with closing(reader), pytest.raises(TransientFailure, match=told):
         box.bronze_from("things", 0, reader)

@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -11,17 +10,12 @@ from retail_platform.bronze.watermarks import greatest_watermark
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.window import Window
 from retail_platform.metadata.loader import Catalog, load_catalog
+from retail_platform_tests.extract.postgres import run
 from retail_platform_tests.platform.box import hour_at
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
 
 EVERYTHING = Window(hour=hour_at(0), start=None, end=hour_at(1), initial=True)
-
-
-def run(url: str, *statements: str) -> None:
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def read(url: str, table: str) -> pa.Table:
