@@ -62,6 +62,7 @@ def fitted(array: pa.Array, target: pa.DataType, *, read_texts: bool = False) ->
         if pc.all(pc.equal(whole.cast(array.type), array), min_count=0).as_py() is not False:
             return whole
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Some value does not fit: which, only each of them alone tells.
         pass
     return pa.array([_one(value, array.type, target) for value in array], target)
 
@@ -135,6 +136,7 @@ def _one(value: pa.Scalar, received: pa.DataType, target: pa.DataType) -> object
         cast = pa.array([value.as_py()], received).cast(target)
         same = cast.cast(received)[0].as_py() == value.as_py()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # NULL where a value came: the caller refuses its row, and keeps the value as it came.
         return None
     return cast[0].as_py() if same else None
 
