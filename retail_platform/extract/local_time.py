@@ -4,7 +4,7 @@ Converting values to UTC is Silver's work; here is only what is needed to ask fo
 the right files around the hour that the clocks double or leave out.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -103,3 +103,17 @@ def _merged(ranges: list[NaiveRange]) -> list[NaiveRange]:
         else:
             merged.append((low, high))
     return merged
+
+
+def utc_of(moment: datetime, zone: tzinfo) -> datetime:
+    """Aware UTC; a naive moment is read in ``zone``, in a doubled hour as its first pass."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def watermark_of(value: object, zone: tzinfo) -> datetime | None:
+    """A watermark as a database gave it, aware UTC; None where it gave none."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        # As windows compare it: a day is the moment at which it begins.
+        moment = datetime.combine(moment, time())
+    return utc_of(moment, zone) if isinstance(moment, datetime) else None

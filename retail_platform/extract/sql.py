@@ -8,13 +8,15 @@ what arrives.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlglot import exp
 
 from retail_platform.extract.connection_limit import limit_of
+from retail_platform.extract.local_time import utc_of, watermark_of
 from retail_platform.extract.sql_connectorx import SqliteDriver
 from retail_platform.extract.sql_dialects import Odbc, SqlDialect, dialect_of
 from retail_platform.extract.sql_driver import Driver
@@ -94,6 +96,19 @@ class SqlSource:
         """Ends what is still being read, and leaves the database."""
         self._rows.close()
 
+    def ask(self, query: exp.Query, *, place: str) -> list[dict[str, object]]:
+        """The rows of a query that has few; its tree is used up.
+
+        Args:
+            query: In the terms of the source's dialect.
+            place: What is read, for messages.
+
+        Raises:
+            TransientFailure: The database cannot be reached, or the connection broke.
+            PermanentFailure: The database refused the query.
+        """
+        return self._rows.fetch(self._queries.compile(query), place=place)
+
     def clock(self) -> datetime:
         """The source's present, aware UTC.
 
@@ -104,8 +119,11 @@ class SqlSource:
             TransientFailure: The database cannot be reached.
             PermanentFailure: The query gives no moment.
         """
-        text = self._clock_query or self._queries.compile(self._dialect.clock())
-        rows = self._rows.fetch(text, place="the clock")
+        place = "the clock"
+        if self._clock_query:
+            rows = self._rows.fetch(self._clock_query, place=place)
+        else:
+            rows = self.ask(self._dialect.clock(), place=place)
         value = next(iter(rows[0].values())) if rows else None
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -116,7 +134,7 @@ class SqlSource:
                 f"source {self._name}: the clock query gave {value!r}, expected one timestamp; "
                 "correct the source's clock query"
             )
-        return _utc(moment, self._zone if self._clock_query else UTC)
+        return utc_of(moment, self._zone if self._clock_query else UTC)
 
     def columns(self, table: str) -> dict[str, str]:
         """Names and declared types of a table's columns, in order.
@@ -129,11 +147,9 @@ class SqlSource:
             nothing = self._queries.compile(self._queries.no_rows(table))
             described = self._driver.schema(nothing, place=table)
             return {field.name: str(field.type) for field in described}
-        rows = self._rows.fetch(self._queries.compile(self._dialect.columns(table)), place=table)
+        rows = self.ask(self._dialect.columns(table), place=table)
         if not rows:
-            tables = self._rows.fetch(
-                self._queries.compile(self._dialect.tables(table)), place=table
-            )
+            tables = self.ask(self._dialect.tables(table), place=table)
             existing = ", ".join(sorted(str(row["name"]) for row in tables)) or "none"
             raise PermanentFailure(
                 f"source {self._name}, table {table}: not in {self._driver.host}; tables there: "
@@ -157,7 +173,7 @@ class SqlSource:
             window=window,
             clock=self.clock() if watermark and window.latest else None,
         )
-        (row,) = self._rows.fetch(self._queries.compile(query), place=table)
+        (row,) = self.ask(query, place=table)
         return int(str(row["rows"]))
 
     def extent(
@@ -183,7 +199,7 @@ class SqlSource:
             window=window,
             clock=self.clock() if watermark and window.latest else None,
         )
-        (row,) = self._rows.fetch(self._queries.compile(query), place=table)
+        (row,) = self.ask(query, place=table)
         ranges = {
             name: (int(str(row[f"least_{n}"])), int(str(row[f"greatest_{n}"])))
             for n, name in enumerate(whole)
@@ -214,9 +230,9 @@ class SqlSource:
             query = self._queries.hourly(table, types=types, watermark=watermark, hours=batch)
             if query is None:
                 continue
-            for row in self._rows.fetch(self._queries.compile(query), place=table):
+            for row in self.ask(query, place=table):
                 hour = batch[int(str(row["number"]))]
-                figures[hour] = (int(str(row["rows"])), _moment(row["latest"], self._zone))
+                figures[hour] = (int(str(row["rows"])), watermark_of(row["latest"], self._zone))
         return figures
 
     def greatest(
@@ -234,8 +250,8 @@ class SqlSource:
         types = self._checked(table, [], watermark)
         query = self._queries.greatest(table, types=types, watermark=watermark, before=before)
         found: list[datetime | None] = [None] * len(before)
-        for row in self._rows.fetch(self._queries.compile(query), place=table):
-            found[int(str(row["number"]))] = _moment(row["latest"], self._zone)
+        for row in self.ask(query, place=table):
+            found[int(str(row["number"]))] = watermark_of(row["latest"], self._zone)
         return found
 
     def read(
@@ -280,6 +296,18 @@ class SqlSource:
             refuse_missing(self._name, table, [partitioned.column], types)
         return self._rows.read(table, schema, types, where, partitioned=partitioned)
 
+    def last_rows(self, table: str, key: Sequence[str], count: int) -> pa.Table:
+        """Up to ``count`` whole rows, those with the greatest ``key`` first; any without a key.
+
+        Raises:
+            TransientFailure: The database cannot be reached, or the connection broke.
+            PermanentFailure: Table or column does not exist, or a value does not fit its type.
+        """
+        types = self._checked(table, key, None)
+        schema = self._schema(list(types), types, None)
+        query = self._queries.last_rows(table, key, count, schema=schema, types=types)
+        return self._rows.streamed(self._queries.compile(query), schema, table).read_all()
+
     def positions(self, tracking: Tracking) -> tuple[int, int]:
         """Between which positions changes of a table are there, committed and kept.
 
@@ -291,7 +319,7 @@ class SqlSource:
             PermanentFailure: The database has no such positions, or does not keep them.
         """
         query = positions(tracking, self._dialect, source=self._name)
-        (row,) = self._rows.fetch(self._queries.compile(query), place=tracking.table)
+        (row,) = self.ask(query, place=tracking.table)
         if row["low"] is None or row["high"] is None:
             raise PermanentFailure(
                 f"source {self._name}, table {tracking.table}: {self._driver.host} does not track "
@@ -366,17 +394,3 @@ def _batched(items: Sequence[datetime], size: int) -> Iterator[Sequence[datetime
     """Slices of up to ``size`` items."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _utc(moment: datetime, zone: tzinfo) -> datetime:
-    """Aware UTC; a naive moment is read in ``zone``, in a doubled hour as its first pass."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def _moment(value: object, zone: tzinfo) -> datetime | None:
-    """A watermark as a database gave it, aware UTC; None where it gave none."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(moment, date) and not isinstance(moment, datetime):
-        # As windows compare it: a day is the moment at which it begins.
-        moment = datetime.combine(moment, time())
-    return _utc(moment, zone) if isinstance(moment, datetime) else None

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-from sqlglot import ErrorLevel, exp
+from sqlglot import Dialect, ErrorLevel, exp
 
 from retail_platform.extract import sql_tree as tree
 from retail_platform.extract.local_time import local_now, naive_ranges
@@ -65,6 +65,32 @@ class Queries:
         ]
         columns = {**also, **self.exact(schema, types)}
         return self.dialect.typed(tree.select(columns, tree.table(table), where), reals, table)
+
+    def last_rows(
+        self,
+        table: str,
+        key: Sequence[str],
+        count: int,
+        *,
+        schema: pa.Schema,
+        types: dict[str, str],
+    ) -> exp.Query:
+        """Up to ``count`` rows, those with the greatest ``key`` first, for which an index serves.
+
+        Args:
+            table: ``[schema.]name``.
+            key: Columns, the first one weighing most; none: any rows.
+            count: How many.
+            schema: Columns and the Arrow types that they are to have.
+            types: Their declared types.
+        """
+        query = tree.select(self.exact(schema, types), tree.table(table)).limit(count, copy=False)
+        # As the database orders NULL by itself: any other order is not the index's.
+        first = Dialect.get_or_raise(self.dialect.grammar).NULL_ORDERING == "nulls_are_large"
+        for name in key:
+            newest = exp.Ordered(this=tree.column(name), desc=True, nulls_first=first)
+            query.order_by(newest, copy=False)
+        return self.dialect.typed(query)
 
     def exact(self, schema: pa.Schema, types: dict[str, str]) -> dict[str, exp.Expr]:
         """Columns, each in a form from which its Arrow type is exact."""

@@ -33,6 +33,7 @@ from retail_platform.metadata.onboarding_values import (
     text_type,
     whole_numbers,
 )
+from retail_platform.metadata.sql_reads import CHANGE_OPERATION
 
 FILE_COLUMNS = {"_file": "file_path", "_line": "line_number"}
 IsUnique = Callable[[Sequence[str]], bool]
@@ -121,12 +122,15 @@ def propose(
     """
     notes: list[str] = []
     name = _free_name(table.name, tables)
-    names = column_names([column.name for column in table.columns], name)
+    marks = [CHANGE_OPERATION] if table.tracked else []
+    names = column_names([*(column.name for column in table.columns), *marks], name)
     file_names = FILE_COLUMNS if table.path else {}
     key_columns = list(file_names) or _key(table, key, is_unique_in_source, source, notes)
     names |= file_names
     types = {column.name: _type(table, column, notes) for column in table.columns}
-    watermark = None if table.path else _watermark(table, types, names, notes)
+    # The positions of tracked changes order them: a deleted row has no time.
+    timeless = table.path is not None or table.tracked
+    watermark = None if timeless else _watermark(table, types, names, notes)
     personal = _personal(table, types, names, key_columns, notes)
     checks, predicates = _rules(table, names, notes)
     columns = tuple(
@@ -163,7 +167,7 @@ def propose(
         row=row,
         entity=entity,
         key=target_key,
-        columns=(*columns, *_file_columns(file_names)),
+        columns=(*columns, *_read_columns({mark: names[mark] for mark in (*marks, *file_names)})),
         rules=tuple(predicates),
         notes=tuple(notes),
     )
@@ -176,17 +180,23 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return next(free for free in chain((bare, whole), numbered) if free not in taken)
 
 
-def _file_columns(names: Mapping[str, str]) -> list[Column]:
-    types = {"_file": "string", "_line": "bigint"}
-    told = {"_file": "File that the line came in", "_line": "Line of the file"}
+_READ_COLUMNS = {
+    "_file": ("string", "File that the line came in"),
+    "_line": ("bigint", "Line of the file"),
+    CHANGE_OPERATION: ("string", "What became of the row: I, U or D"),
+}
+
+
+def _read_columns(names: Mapping[str, str]) -> list[Column]:
+    """Columns that the read adds to those of the source."""
     return [
         Column(
             source=source,
             name=name,
-            physical=types[source],
-            required=True,
+            physical=_READ_COLUMNS[source][0],
+            required=source in FILE_COLUMNS,
             personal=False,
-            description=told[source],
+            description=_READ_COLUMNS[source][1],
         )
         for source, name in names.items()
     ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from retail_platform.metadata.onboarding_tables import SourceTable
 from retail_platform.metadata.onboarding_values import null_tokens
+from retail_platform.metadata.sql_reads import CHANGE_OPERATION
 
 FULL_ROWS = 1_000_000
 """Up to so many rows a table without a watermark is read in full every hour without a warning."""
@@ -41,8 +42,10 @@ def metadata_row(
         row["source_name"] = table.name
     if table.comment:
         row["description"] = table.comment
-    row |= _read(table, watermark, notes)
+    row |= _read(table, watermark, names, notes)
     row["key"] = list(key)
+    if table.tracked:
+        row["deleted"] = {"column": names[CHANGE_OPERATION], "values": ["D"]}
     if watermark is not None:
         row["watermark"] = watermark
     # Files declare all of their columns: a header that lacks one is found at once.
@@ -72,9 +75,11 @@ def masking_of(column: str) -> object:
     return "hash"
 
 
-def _read(table: SourceTable, watermark: Row | None, notes: list[str]) -> Row:
+def _read(
+    table: SourceTable, watermark: Row | None, names: Mapping[str, str], notes: list[str]
+) -> Row:
     if not table.path:
-        return {"load": _load(table, watermark, notes)}
+        return _load(table, watermark, names, notes)
     read: Row = {"load": "files", "path": table.path}
     if table.archive:
         read["archive"] = table.archive
@@ -85,14 +90,34 @@ def _tokens(table: SourceTable) -> set[str]:
     return {text for column in table.columns for text in null_tokens(table.values(column.name))}
 
 
-def _load(table: SourceTable, watermark: Row | None, notes: list[str]) -> str:
+def _load(
+    table: SourceTable, watermark: Row | None, names: Mapping[str, str], notes: list[str]
+) -> Row:
+    if table.tracked:
+        notes.append(
+            "Change Tracking is on: each hour reads what has changed since the last, deletes too; "
+            "the account needs VIEW CHANGE TRACKING on the table"
+        )
+        return {"load": "changes", "changes": {"by": "change_tracking"}}
+    version = table.rowversion
+    if version is not None:
+        changes = {"by": "rowversion", "column": names[version]}
+        if watermark is None:
+            notes.append(f"read by the positions of {version}: deletes are not seen")
+            if version not in table.indexed:
+                notes.append(f"no index on {version}: every hour scans the whole table")
+            return {"load": "changes", "changes": changes}
+        notes.append(
+            f"load: changes with changes: {{by: rowversion, column: {names[version]}}} would see "
+            f"what commits late, too, in place of {watermark['column']}"
+        )
     if watermark is not None:
-        return "incremental"
+        return {"load": "incremental"}
     if table.rows is not None and table.rows > FULL_ROWS:
         notes.append(
             f"no watermark: all of about {table.rows:,} rows are read every hour; a column that "
             "says when a row changed would spare that"
         )
-        return "snapshot"
+        return {"load": "snapshot"}
     notes.append("no watermark: the whole table is read every hour")
-    return "full"
+    return {"load": "full"}

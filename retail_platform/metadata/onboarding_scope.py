@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
+import sqlalchemy as sa
 from pydantic import ValidationError
 
 from retail_platform.extract.file_roots import open_root
+from retail_platform.extract.sql import SqlSource
+from retail_platform.extract.sql_dialects import dialect_of
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.connections import (
     Connection,
@@ -20,11 +23,15 @@ from retail_platform.metadata.connections import (
     SqlConnection,
 )
 from retail_platform.metadata.loader import Catalog, Table
+from retail_platform.metadata.onboarding_catalogue import CatalogueDescriber
 from retail_platform.metadata.onboarding_files import describe_files
 from retail_platform.metadata.onboarding_sql import SqlDescriber
+from retail_platform.metadata.onboarding_sql_server import SqlServerCatalogue
 from retail_platform.metadata.onboarding_tables import SourceTable
 
 _SHOWN_NAMES = 40
+_NO_ZONE = "UTC"
+"""Nothing is asked by time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +171,15 @@ def describer_of(
     """
     connection: Connection | None = own[0].connection if own else None
     if isinstance(connection, SqlConnection):
-        return SqlDescriber(_value(source, connection.url.env, environ), source)
+        url = _value(source, connection.url.env, environ)
+        return _sql_describer(url, source)
     if isinstance(connection, FilesConnection):
         return _Files(connection, source, environ)
     if connection is None and new_source is not None:
         if new_source.kind == "files":
             return _Files(new_source.files_connection(), source, environ)
-        return SqlDescriber(_value(source, new_source.variable, environ), source)
+        url = _value(source, new_source.variable, environ)
+        return _sql_describer(url, source)
     kind = connection.kind if connection is not None else "unknown"
     raise PermanentFailure(
         f"source {source} is of kind {kind}: onboard looks into SQL databases and landing folders "
@@ -178,6 +187,13 @@ def describer_of(
         f"sources/{source}.yaml and the contract with the reader's columns, after the example of "
         "the rows that are there."
     )
+
+
+def _sql_describer(url: str, source: str) -> Describer:
+    if dialect_of(sa.make_url(url).get_backend_name()).name != "mssql":
+        return SqlDescriber(url, source)
+    database = SqlSource(url, _NO_ZONE, name=source)
+    return CatalogueDescriber(database, SqlServerCatalogue(database))
 
 
 def _value(source: str, variable: str, environ: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Describes tables of a SQL database: through SQLAlchemy's inspector, and with a sample of rows.
+"""Describes tables of SQLite and PostgreSQL: by SQLAlchemy's inspector, and with a sample of rows.
 
 The inspector is asked once for all tables, not once a table: two hundred tables are seconds.
 Nothing is written, and a missing SQLite file is not created.
@@ -26,11 +26,9 @@ from retail_platform.metadata.onboarding_tables import (
 EXACT = "decimal(38,18)"
 """For numbers of no declared precision: twenty digits before the point and eighteen after it."""
 
-_SYSTEM_SCHEMAS = {
-    "information_schema", "pg_catalog", "pg_toast", "sys", "guest", "INFORMATION_SCHEMA",
-}  # fmt: skip
-_DRIVERS = {"postgresql": "postgresql+psycopg", "mssql": "mssql+mssqlpython"}
-_SQLGLOT = {"postgresql": "postgres", "mssql": "tsql", "sqlite": "sqlite"}
+_SYSTEM_SCHEMAS = {"information_schema", "pg_catalog", "pg_toast"}
+_DRIVERS = {"postgresql": "postgresql+psycopg"}
+_SQLGLOT = {"postgresql": "postgres", "sqlite": "sqlite"}
 _MAX_PRECISION = 38
 
 Reflected = Mapping[tuple[str | None, str], Any]
@@ -205,9 +203,6 @@ class SqlDescriber:
         with self._connection() as connection:
             if self._dialect == "postgresql":
                 return self._postgres_estimates(connection, schema)
-            if self._dialect == "mssql":
-                rows = connection.execute(_MSSQL_ROWS, {"schema": schema})
-                return {name: int(number) for name, number in rows}
             return {name: self._sqlite_rows(connection, name) for name in names}
 
     def _postgres_estimates(self, connection: sa.Connection, schema: str | None) -> dict[str, int]:
@@ -251,11 +246,6 @@ _POSTGRES_ROWS = sa.text(
     "join pg_namespace n on n.oid = c.relnamespace "
     "where n.nspname = :schema and c.relkind in ('r', 'p', 'm')"
 )
-_MSSQL_ROWS = sa.text(
-    "select o.name, sum(p.rows) from sys.partitions p join sys.objects o "
-    "on o.object_id = p.object_id join sys.schemas s on s.schema_id = o.schema_id "
-    "where s.name = :schema and p.index_id in (0, 1) group by o.name"
-)
 
 
 def _readable(url: sa.URL) -> sa.URL:
@@ -288,8 +278,6 @@ def _physical(kind: TypeEngine[Any], dialect: str) -> str | None:
     if isinstance(kind, sa.String):
         # On SQLite text is also how money and time are kept.
         return None if dialect == "sqlite" else "string"
-    if dialect == "mssql" and type(kind).__name__ in ("MONEY", "SMALLMONEY"):
-        return "decimal(19,4)"
     simple: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
         (sa.Boolean, "boolean"),
         (sa.BigInteger, "bigint"),

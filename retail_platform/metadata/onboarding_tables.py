@@ -60,6 +60,8 @@ class SourceTable:
         sample: Some rows, the last ones by primary key first; values as text, NULL as None.
         ordered: Whether the sample is in the order of the key.
         dialect: SQL dialect of the checks, as sqlglot calls it.
+        rowversion: Column that every change of a row sets anew; None where there is none.
+        tracked: Whether the source keeps a list of its changes (SQL Server's Change Tracking).
         path: For files: the pattern of an hour's path.
         files: For files: how they are written, as the row's ``files:`` says it; empty for CSV.
         archive: For files: how they are packed, as the row's ``archive:`` says it.
@@ -77,6 +79,8 @@ class SourceTable:
     sample: tuple[dict[str, str | None], ...] = field(default=(), repr=False)
     ordered: bool = False
     dialect: str = ""
+    rowversion: str | None = None
+    tracked: bool = False
     path: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     archive: str | None = None

@@ -11,8 +11,9 @@ with all digits of their scale), and as typed values only where a query compares
 """
 
 import logging
+import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +26,13 @@ from pysqlbridge.tds.result import Column, Query, QueryError, QueryResult
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from retail_platform_tests.extract.tds_catalogue import (
+    INFORMATION_SCHEMA,
+    VIEWS,
+    Catalogue,
+    Declared,
+    Entry,
+)
 from retail_platform_tests.extract.tds_types import split_type, wire_type
 
 USER, PASSWORD = "loader", "S3cret;pass}word=1"
@@ -52,6 +60,10 @@ _WRITTEN = {
     **{(kind, 1): "'0x' || {0}" for kind in _BINARY},
 }
 """What a value is as text, by type and style of the conversion; else its canonical text."""
+_BYTES = (exp.DType.BINARY, exp.DType.VARBINARY)
+_CHANGES = "changes_"
+"""Schema of the tables that hold the last change of each row of a tracked table."""
+_CHANGETABLE = re.compile(r"CHANGETABLE\(CHANGES (?P<table>.+?), (?P<since>\d+)\)")
 _CLOCK = "strftime(now() AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f0')"
 
 
@@ -61,25 +73,22 @@ class SqlServer:
 
     Attributes:
         keeps_versions: Whether its database allows snapshot isolation, as it says; it has none.
+        version: What stands for the database's last change, of rowversions and Change Tracking.
         asked: Every statement that came, in order.
     """
 
     port: int = 0
     keeps_versions: bool = False
+    version: int = 0
     asked: list[str] = field(default_factory=list)
     _database: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
     _declared: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    _catalogue: Catalogue = field(default_factory=Catalogue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        for statement in (
-            "CREATE SCHEMA information_schema_",
-            """CREATE TABLE information_schema_.columns (table_schema VARCHAR, table_name VARCHAR,
-            column_name VARCHAR, data_type VARCHAR, ordinal_position INT)""",
-            """CREATE TABLE information_schema_.tables (table_schema VARCHAR, table_name VARCHAR,
-            table_type VARCHAR)""",
-        ):
-            self._database.execute(statement)
+        for (schema, name), columns in VIEWS.items():
+            self._make(schema, name, columns)
 
     def url(self, user: str = USER, password: str = PASSWORD, **query: str) -> str:
         """SQLAlchemy URL of its database."""
@@ -93,45 +102,73 @@ class SqlServer:
             query={"TrustServerCertificate": "yes", **query},
         ).render_as_string(hide_password=False)
 
-    def create(self, table: str, columns: Mapping[str, str]) -> None:
-        """A table (``[schema.]name``) with SQL Server's types."""
-        schema, name = _place(table)
-        listed = ", ".join(f"{_quoted(column)} VARCHAR" for column in columns)
+    def create(
+        self, table: str, columns: Mapping[str, str], declared: Declared | None = None
+    ) -> None:
+        """A table (``[schema.]name``) with SQL Server's types, and what else is declared of it."""
+        place = _place(table)
+        self._make(*place, columns)
+        self._enter(self._catalogue.entries(place, columns, declared or Declared()))
+
+    def track(self, table: str, key: Sequence[str]) -> None:
+        """Switch Change Tracking on for a table with this key; `change` is told from now on."""
+        place = _place(table)
+        types = self._declared[place]
+        marks = {"SYS_CHANGE_VERSION": "bigint", "SYS_CHANGE_OPERATION": "nchar(1)"}
+        self._make(_CHANGES, _named(place), marks | {name: types[name] for name in key})
+        number = self._catalogue.number(place)
+        self._enter([(("sys", "change_tracking_tables"), {"object_id": number})])
+
+    def change(self, table: str, operation: str, *key: str) -> None:
+        """A change of a tracked row: CHANGETABLE has a row's last one only."""
+        changes = _named((_CHANGES, _named(_place(table))))
+        names = list(self._declared[_CHANGES, _named(_place(table))])[2:]
+        same = " AND ".join(f"{_quoted(name)} = ?" for name in names)
+        self.version += 1
         with self._lock:
-            self._database.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
-            self._database.execute(f"CREATE TABLE {_quoted(schema)}.{_quoted(name)} ({listed})")
-            self._database.execute(
-                "INSERT INTO information_schema_.tables VALUES (?, ?, 'BASE TABLE')", [schema, name]
-            )
-            for number, (column, declared) in enumerate(columns.items(), 1):
-                kind, _ = split_type(declared)
-                self._database.execute(
-                    "INSERT INTO information_schema_.columns VALUES (?, ?, ?, ?, ?)",
-                    [schema, name, column, "timestamp" if kind == "rowversion" else kind, number],
-                )
-            self._declared[schema, name.lower()] = dict(columns)
+            self._database.execute(f"DELETE FROM {changes} WHERE {same}", list(key))
+            marks = ", ".join("?" * len(names))
+            row = [str(self.version), operation, *key]
+            self._database.execute(f"INSERT INTO {changes} VALUES (?, ?, {marks})", row)
 
     def insert(self, table: str, *rows: Sequence[str | None]) -> None:
         """Rows, each value in its canonical text."""
         if not rows:
             return
-        schema, name = _place(table)
+        place = _place(table)
         marks = ", ".join("?" * len(rows[0]))
         with self._lock:
             self._database.executemany(
-                f"INSERT INTO {_quoted(schema)}.{_quoted(name)} VALUES ({marks})",
-                [list(row) for row in rows],
+                f"INSERT INTO {_named(place)} VALUES ({marks})", [list(row) for row in rows]
             )
+            if place not in VIEWS:
+                self._database.execute(
+                    "UPDATE sys.partitions SET rows = rows::BIGINT + ? WHERE object_id = ?",
+                    [len(rows), str(self._catalogue.number(place))],
+                )
 
     def clear(self) -> None:
         """Forget all tables, and what was asked."""
-        for schema, name in self._declared:
-            self.execute(f"DROP TABLE IF EXISTS {_quoted(schema)}.{_quoted(name)}")
-        for view in ("columns", "tables"):
-            self.execute(f"DELETE FROM information_schema_.{view}")
-        self._declared.clear()
+        for place in [place for place in self._declared if place not in VIEWS]:
+            self.execute(f"DROP TABLE IF EXISTS {_named(place)}")
+            del self._declared[place]
+        for view in VIEWS:
+            self.execute(f"DELETE FROM {_named(view)}")
+        self._catalogue = Catalogue()
+        self.version = 0
         self.keeps_versions = False
         self.asked.clear()
+
+    def _make(self, schema: str, name: str, columns: Mapping[str, str]) -> None:
+        listed = ", ".join(f"{_quoted(column)} VARCHAR" for column in columns)
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
+        self.execute(f"CREATE TABLE {_named((schema, name))} ({listed})")
+        self._declared[schema, name] = dict(columns)
+
+    def _enter(self, entries: Iterable[Entry]) -> None:
+        for view, entry in entries:
+            row = [entry[column] for column in VIEWS[view]]
+            self.insert(".".join(view), [None if v is None else str(v) for v in row])
 
     def execute(self, statement: str) -> None:
         """A statement of DuckDB, such as DELETE."""
@@ -151,7 +188,7 @@ class SqlServer:
         if "[sys].[databases]" in text:
             return QueryResult([Column("state", wire_type("int"))], [[int(self.keeps_versions)]])
         try:
-            tree = sqlglot.parse_one(text, read="tsql")
+            tree = sqlglot.parse_one(_with_changes(text), read="tsql")
         except SqlglotError as error:
             raise QueryError(f"Incorrect syntax near {error}"[:400], number=_SYNTAX) from error
         if not isinstance(tree, exp.Query):
@@ -181,13 +218,36 @@ class SqlServer:
                 part.replace(exp.Literal.string("dbo"))
             elif isinstance(part, exp.National):
                 part.replace(exp.Literal.string(part.name))
-            elif part.name.upper() == "SYSUTCDATETIME":
-                part.replace(sqlglot.parse_one(_CLOCK, read="duckdb"))
+            else:
+                part.replace(sqlglot.parse_one(self._value(part), read="duckdb"))
+        for cast in list(tree.find_all(exp.Cast)):
+            if cast.to.this in _BYTES and isinstance(cast.this, exp.Cast):
+                # A number as eight bytes, which are held as hex.
+                digits = exp.Literal.string("%016X")
+                cast.replace(exp.Anonymous(this="printf", expressions=[digits, cast.this]))
         for table in list(tree.find_all(exp.Table)):
             schema = table.db or "dbo"
-            schema = "information_schema_" if schema == "INFORMATION_SCHEMA" else schema
+            schema = INFORMATION_SCHEMA if schema == "INFORMATION_SCHEMA" else schema
             table.set("db", exp.to_identifier(schema, quoted=True))
         return tree.sql("duckdb")
+
+    def _value(self, function: exp.Anonymous) -> str:
+        """DuckDB's expression for one of SQL Server's functions."""
+        match function.name.upper():
+            case "SYSUTCDATETIME":
+                return _CLOCK
+            case "MIN_ACTIVE_ROWVERSION":
+                return str(self.version + 1)
+            case "CHANGE_TRACKING_CURRENT_VERSION":
+                return str(self.version)
+            case "CHANGE_TRACKING_MIN_VALID_VERSION":
+                named = function.find(exp.National)
+                assert named is not None
+                table = sqlglot.to_table(named.name, "tsql")
+                tracked = (_CHANGES, _named((table.db or "dbo", table.name))) in self._declared
+                return "0" if tracked else "NULL"
+            case other:
+                raise QueryError(f"{other!r} is not a recognized built-in function", number=195)
 
     def _type(self, shown: exp.Expr) -> str:
         """SQL Server's type of a value in a result."""
@@ -200,7 +260,7 @@ class SqlServer:
                 return shown.to.sql("tsql").lower()
             case exp.Convert():
                 return shown.this.sql("tsql").lower()
-            case exp.Count():
+            case exp.Count() | exp.Add():
                 return "bigint"
             case exp.Literal(is_string=False):
                 return "int"
@@ -214,8 +274,8 @@ class SqlServer:
         source = _source(column)
         if not isinstance(source, exp.Table):
             return None
-        columns = self._declared.get((source.db or "dbo", source.name.lower()), {})
-        return columns.get(column.name)
+        schema = INFORMATION_SCHEMA if source.db == "INFORMATION_SCHEMA" else source.db
+        return self._declared.get((schema or "dbo", source.name), {}).get(column.name)
 
     def _inner_type(self, column: exp.Column) -> str:
         source = _source(column)
@@ -246,6 +306,7 @@ def _replace(column: exp.Column, kind: str, sizes: list[int]) -> None:
     """Put DuckDB's expression where a query speaks of a column, which holds canonical text."""
     parent, text = column.parent, column.sql("duckdb")
     value = f"replace(replace({text}, ' +', '+'), ' -', '-')" if kind == "datetimeoffset" else text
+    value = f"rtrim({text})" if kind in ("char", "nchar") else value
     typed = "DECIMAL({},{})".format(*(*sizes, 0)[:2]) if kind in ("decimal", "numeric") else ""
     typed = typed or _TYPED.get(kind, "VARCHAR")
     if isinstance(parent, exp.Max | exp.Min):
@@ -269,6 +330,18 @@ def _replace(column: exp.Column, kind: str, sizes: list[int]) -> None:
     place.replace(sqlglot.parse_one(new, read="duckdb"))
 
 
+def _with_changes(text: str) -> str:
+    """CHANGETABLE, which sqlglot writes and does not read, as the table that stands for it."""
+    found = _CHANGETABLE.search(text)
+    if found is None:
+        return text
+    table = sqlglot.to_table(found["table"], "tsql")
+    changes = _named((table.db or "dbo", table.name)).replace("]", "]]")
+    since = f"[c].[SYS_CHANGE_VERSION] > {found['since']} AND"
+    named = text.replace(found[0], f"[{_CHANGES}].[{changes}]")
+    return named.replace(" WHERE ", f" WHERE {since} ", 1)
+
+
 def _source(column: exp.Column) -> exp.Expr | None:
     """The table or subquery that a column's prefix names."""
     select = column.find_ancestor(exp.Select)
@@ -287,6 +360,10 @@ def _first(tree: exp.Query) -> exp.Select:
 def _place(table: str) -> tuple[str, str]:
     schema, _, name = table.rpartition(".")
     return schema or "dbo", name
+
+
+def _named(place: tuple[str, str]) -> str:
+    return ".".join(map(_quoted, place))
 
 
 def _quoted(name: str) -> str:
