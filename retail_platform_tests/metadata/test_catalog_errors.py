@@ -82,6 +82,10 @@ def mapped_nowhere(source: Tree, _: dict[str, Tree]) -> None:
     people(source)["columns"] = {"Mail": "mail"}
 
 
+def mapped_twice(source: Tree, _: dict[str, Tree]) -> None:
+    people(source)["columns"] = {"Mail": "email", "Parent": "parent_id", "E-Mail": "email"}
+
+
 def reference_nowhere(source: Tree, _: dict[str, Tree]) -> None:
     people(source)["references"] = [{"column": "parent_id", "entity": "ghosts"}]
 
@@ -197,6 +201,7 @@ CASES: list[tuple[Change, list[str]]] = [
     (unknown_parent, ["shop.yaml", "people", "depends_on", "ghosts"]),
     (watermark_nowhere, ["shop.yaml line", "table people", "watermark.column", "changed_at"]),
     (mapped_nowhere, ["shop.yaml", "people", "columns", "'mail'"]),
+    (mapped_twice, ["shop.yaml line", "table people", "'Mail' and 'E-Mail' to 'email'"]),
     (reference_nowhere, ["shop.yaml", "people", "references", "ghosts"]),
     (reference_to_another_type, ["shop.yaml", "people", "references", "orders", "one column"]),
     (key_differs, ["shop.yaml line", "table people", "key", "email"]),
@@ -231,6 +236,7 @@ LINES: list[tuple[Change, str, str]] = [
     (unknown_parent, "shop", "- ghosts"),
     (watermark_nowhere, "shop", "column: changed_at"),
     (mapped_nowhere, "shop", "columns:"),
+    (mapped_twice, "shop", "E-Mail: email"),
     (reference_nowhere, "shop", "- column: parent_id"),
     (key_differs, "shop", "key:"),
     (no_key_in_contract, "shop", "key:"),
