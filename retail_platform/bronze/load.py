@@ -21,7 +21,7 @@ from retail_platform.bronze.row_hash import row_hashes
 from retail_platform.bronze.streams import StreamState, stream_read, stream_state
 from retail_platform.bronze.transforms import bronze_schema, unknown_columns
 from retail_platform.bronze.watermarks import WatermarkState
-from retail_platform.bronze.windows import watermarks_of, window_of
+from retail_platform.bronze.windows import watermarks_of, whole_table, window_of
 from retail_platform.control.ledger import Counts, Ledger
 from retail_platform.control.loads import LoadFacts
 from retail_platform.control.requests import Request, RequestKind
@@ -199,7 +199,7 @@ class BronzeLoader:
             reason=f"request {request.id}: {reason}",
         )
         try:
-            load = self._read(load_id, replace(window, start=None), clock, facts, lost=lost)
+            load = self._read(load_id, whole_table(window), clock, facts, lost=lost)
         except BaseException as error:
             requests.hour_ended(request.id, succeeded=False, error=str(error))
             raise
@@ -235,7 +235,10 @@ class BronzeLoader:
         extracted_at = self._reading_from()
         stored = self._stored_hashes(window.hour)
         read_at = extracted_at
-        if self.table.row.keeps_whole_reads and len(stored):
+        if self._is_reload(window):
+            # Stored whole, for what it lacks is gone.
+            stored = stored.slice(0, 0)
+        elif self.table.row.keeps_whole_reads and len(stored):
             # A changed read is stored whole once more: only so is it known what it lacks now.
             # Held in memory, a re-run's few days or files, so that the comparison is of one read.
             whole = received.read_all()
@@ -341,11 +344,17 @@ class BronzeLoader:
 
     def _covered(self, window: Window, read_at: datetime) -> str | None:
         """The range that the read has brought whole, for the ledger."""
+        if self._is_reload(window):
+            return Covered(hour=window.hour, read_at=read_at, bounds={}).text()
         if self.table.row.load != "restated" or not isinstance(self.reader, RangeReader):
             return None
         bounds = self.reader.covered(self.table, window)
         read = Covered(hour=window.hour, read_at=read_at, bounds=bounds, days=window.days_back)
         return read.text()
+
+    def _is_reload(self, window: Window) -> bool:
+        """Whether the whole table is read into an hour of changes."""
+        return self.table.row.load == "changes" and window.start is None and not window.initial
 
     def _last_read(self, hour: datetime) -> tuple[datetime, set[str]]:
         """When an hour that has rows was read last, and the hashes of that read's rows."""

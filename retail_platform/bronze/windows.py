@@ -35,7 +35,7 @@ def window_of(
     if request is None:
         return window
     if request.kind is RequestKind.FULL_RELOAD:
-        return replace(window, start=None)
+        return whole_table(window)
     # An hour that was never loaded is read whole: a part of it would pass for all of it.
     if request.kind is RequestKind.OVERRIDE and loaded:
         assert request.range_start is not None, "an override has its range"
@@ -46,6 +46,17 @@ def window_of(
             end=min(request.range_end, hour + HOUR),
         )
     return window
+
+
+def whole_table(window: Window) -> Window:
+    """The window of a full reload: positions begin anew with it, also where it is the first load.
+
+    What a failed load before it had recorded is not gone on from.
+
+    Args:
+        window: The hour's own.
+    """
+    return replace(window, start=None, initial=False)
 
 
 def begins_open(table: Table) -> bool:

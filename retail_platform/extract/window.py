@@ -16,7 +16,7 @@ class Window:
         hour: Start of the partition hour, aware UTC.
         start: Inclusive lower bound of the watermark, aware UTC; None reads from the beginning.
         end: Exclusive upper bound of the watermark, aware UTC.
-        initial: True for the first materialised hour of a table.
+        initial: True for the first materialised hour of a table, unless it is a full reload.
         latest: True when no later hour is closed: rows whose watermark is NULL or in the source's
             future belong to no hour and are read with the latest one.
         days_back: Of a source that is read by days: how many before the hour's own.

@@ -347,6 +347,11 @@ class TableRow(Frozen):
         return self.silver.sweep or None
 
     @property
+    def ends_what_a_reload_lacks(self) -> bool:
+        """Whether a full reload among hours of changes makes tombstones of keys that it lacks."""
+        return self.load == "changes" and self.silver.merge != "append"
+
+    @property
     def keeps_whole_reads(self) -> bool:
         """Whether a changed re-read of an hour is stored whole: so is it known what it lacks."""
         return bool(self.silver.sweep) or self.silver.merge == "replace"

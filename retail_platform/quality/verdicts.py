@@ -68,7 +68,7 @@ def check_names(table: Table) -> dict[str, str]:
         checks[TYPES] = "Warns when values are left out that cannot be read as their type."
     if table.row.drift.types == "evolve":
         checks[TYPES] = "Holds the hour while the contract has wider types than the stored table."
-    if table.row.swept_by == ():
+    if table.row.swept_by == () or table.row.ends_what_a_reload_lacks:
         checks[ROW_COUNT] = (
             "Holds the hour when a whole read is empty or more than "
             f"{table.row.silver.max_shrink:.0%} smaller than the table."
@@ -121,7 +121,7 @@ def judge(
             figures={"share": share, "expected": limits.hold.text},
         ),
     ]
-    if table.row.swept_by == ():
+    if table.row.swept_by == () or table.row.ends_what_a_reload_lacks:
         verdicts.append(_row_count(table, live_before, live_read, history))
     return verdicts
 

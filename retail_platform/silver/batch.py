@@ -26,6 +26,7 @@ from retail_platform.silver.dating import dated_after
 from retail_platform.silver.drift import with_kept
 from retail_platform.silver.history import with_valid_from
 from retail_platform.silver.reading import BronzeHours, HourRead, in_hours
+from retail_platform.silver.reloads import ended
 from retail_platform.silver.slices import superseded_slices
 
 
@@ -125,8 +126,11 @@ def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> Dat
             if observed is None
             else observed.where(in_hours(others))
         )
-        losers = _superseded(table, batch, rivals, hours.covered(others))
+        losers = _superseded(hours, batch, rivals, read)
         superseded = stack.enter_context(lakehouse.staged(losers, rows=read.rows))
+    elif hours.is_reloaded_beside(read):
+        # Rows of the hour that were read before it was read whole.
+        superseded = ended(batch, None, hours.reloads([hour]), key)
     return stack.enter_context(
         lakehouse.staged(
             classified(
@@ -143,11 +147,13 @@ def classified_rows(stack: ExitStack, hours: BronzeHours, read: HourRead) -> Dat
 
 
 def _superseded(
-    table: Table, batch: DataFrame, others: DataFrame, covered: DataFrame | None
+    hours: BronzeHours, batch: DataFrame, rivals: DataFrame, read: HourRead
 ) -> DataFrame:
-    key, by = table.row.key, table.row.swept_by
-    if table.row.silver.merge == "scd2":
-        return superseded_rows(batch, others, [*key, "_watermark"])
-    if by is None:
-        return superseded_rows(batch, others, key)
-    return superseded_slices(batch, others, key, by, covered)
+    key, by = hours.table.row.key, hours.table.row.swept_by
+    if hours.table.row.silver.merge == "scd2":
+        return superseded_rows(batch, rivals, [*key, "_watermark"])
+    if by is not None:
+        return superseded_slices(batch, rivals, key, by, hours.covered(read.others))
+    losers = superseded_rows(batch, rivals, key)
+    gone = ended(batch, rivals, hours.reloads([*read.others, read.hour]), key)
+    return losers if gone is None else losers.unionAll(gone)

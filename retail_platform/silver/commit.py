@@ -14,6 +14,7 @@ from retail_platform.silver.batch import Batch
 from retail_platform.silver.inferred import add_inferred_members
 from retail_platform.silver.pii import follow
 from retail_platform.silver.reading import BronzeHours, HourRead
+from retail_platform.silver.reloads import lacking
 from retail_platform.silver.slices import missing_from, read_again_later
 from retail_platform.silver.upsert import apply_rows, sweep
 from retail_platform.silver.versions import apply_observed, apply_rebuilt, apply_versions
@@ -41,6 +42,8 @@ def missing_keys(
     versions = table.row.silver.merge == "scd2"
     covered = hours.covered([read.hour])
     told = emptied or covered is not None
+    if hours.reloads([read.hour]):
+        return _lacking(stack, hours, batch, emptied=emptied)
     if by is None or (read.rows == 0 and not told) or (versions and read.others):
         return None
     if hours.is_replaced(read.hour):
@@ -56,6 +59,24 @@ def missing_keys(
         others = hours.standardised(read.received, read.others)
         later = read_again_later(batch.rows, others, target, key, by, covered)
         missing = missing.join(later, list(key), "left_anti")
+    stored = lakehouse.row_count("silver", table.entity)
+    missing = stack.enter_context(lakehouse.staged(missing, rows=stored))
+    return missing if missing.count() else None
+
+
+def _lacking(
+    stack: ExitStack, hours: BronzeHours, batch: Batch, *, emptied: bool
+) -> DataFrame | None:
+    """Stored keys that a full reload of a table of changes lacks; see `reloads`."""
+    table, lakehouse, read = hours.table, hours.lakehouse, batch.read
+    versions = table.row.silver.merge == "scd2"
+    if (versions and read.others) or (read.rows == 0 and not emptied):
+        return None
+    in_force = "valid_to is null" if versions else "not _deleted"
+    target = lakehouse.read("silver", table.entity).where(f"{in_force} and not _inferred")
+    others = hours.standardised(read.received, read.others) if read.others else None
+    reload = hours.reloads([read.hour])[-1]
+    missing = lacking(target, batch.rows, others, reload, table.row.key)
     stored = lakehouse.row_count("silver", table.entity)
     missing = stack.enter_context(lakehouse.staged(missing, rows=stored))
     return missing if missing.count() else None

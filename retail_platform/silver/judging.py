@@ -90,6 +90,8 @@ def reference_verdicts(
 
 def _is_judged_as_whole(hours: BronzeHours, read: HourRead) -> bool:
     row = hours.table.row
+    if hours.reloads([read.hour]):
+        return True
     no_file = row.load == "files" and read.rows == 0
     return row.swept_by == () and not no_file and not hours.is_replaced(read.hour)
 
@@ -105,7 +107,7 @@ def _keys(table: Table, rows: DataFrame) -> int:
 
 def _keys_before(hours: BronzeHours, read: HourRead) -> int:
     """Keys that a whole read is measured by: the stored ones, or those of the read before."""
-    if not read.others:
+    if not read.others or hours.table.row.swept_by is None:
         return _live_keys(hours)
     before = max((other for other in read.others if other < read.hour), default=None)
     if before is None:

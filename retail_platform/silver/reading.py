@@ -3,6 +3,7 @@
 Not here: which rows replace which (`batch`, `classify`), and what is written (`commit`).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -103,6 +104,19 @@ class BronzeHours:
     def covered(self, hours: list[datetime]) -> DataFrame | None:
         """Reads of these hours that brought ranges whole, see `covered_frame`."""
         return covered_frame(self.lakehouse.spark, self.table, self._covering_reads(hours))
+
+    def reloads(self, hours: Collection[datetime]) -> list[Covered]:
+        """Reads of the whole table among these hours, where the others bring changes of it."""
+        if not self.table.row.ends_what_a_reload_lacks:
+            return []
+        return self.ledger.covered(f"bronze/{self.table.bronze}", hours)
+
+    def is_reloaded_beside(self, read: HourRead) -> bool:
+        """Whether an hour was read whole after it had brought changes."""
+        first = read.extracted_min
+        of_hour = self.reloads([read.hour])
+        keeps_rows = self.table.row.silver.merge == "upsert"
+        return bool(keeps_rows and of_hour and first and first < of_hour[-1].read_at)
 
     def clear(self, received: pa.Schema, hour: datetime) -> DataFrame:
         """Rows of an hour with the clear values that the restricted table keeps."""

@@ -8,12 +8,14 @@ says, and shows what loads make of such answers.
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from retail_platform.bronze.load import BronzeLoad, BronzeLoader
 from retail_platform.control.models import RequestStatus
@@ -23,6 +25,7 @@ from retail_platform.extract.offsets import OffsetRange
 from retail_platform.extract.sql import SqlSource
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.loader import Table, load_catalog
+from retail_platform.quality.verdicts import HeldBack
 from retail_platform_tests.extract.postgres import run
 from retail_platform_tests.platform.box import Box, Row, hour_at
 from retail_platform_tests.platform.catalogs import Tree, contract, sql_source, write_catalog
@@ -282,23 +285,13 @@ def test_any_interleaving_ends_in_what_the_source_has(box: Box, source: Source, 
     assert len(set(versions)) == len(versions)
 
 
-def test_a_database_that_was_restored_stops_the_table_until_it_is_told(
-    box: Box, source: Source
-) -> None:
-    """Its positions mean other changes; read anew, its rows win over those read before."""
-    source.put(1, "a")
-    source.put(2, "a")
-    load(box, source, 0)
-    beyond = OffsetRange(partition=0, start=0, end=10**12)
-    box.ledger.offsets.record("erp__things", hour_at(0), POSITIONS, [beyond], anew=True)
-    source.put(2, "b")
-    with pytest.raises(PermanentFailure, match=r"restored from a copy .* --full --reason WHY"):
-        load(box, source, 1)
+def full_reload(box: Box, source: Source, number: int) -> None:
+    """Loads an hour into Bronze and Silver as a request for the whole table does."""
     request = box.ledger.requests.open(
         table="things",
         kind=RequestKind.FULL_RELOAD,
-        first_hour=hour_at(1),
-        last_hour=hour_at(1),
+        first_hour=hour_at(number),
+        last_hour=hour_at(number),
         hours=1,
         reason="restored on Monday",
         requester="Ada",
@@ -313,8 +306,23 @@ def test_a_database_that_was_restored_stops_the_table_until_it_is_told(
             run_id="run",
             engine="embedded",
             request=request,
-        ).load(hour_at(1))
-    box.silver("things", 1)
+        ).load(hour_at(number))
+    box.silver("things", number)
+
+
+def test_a_database_that_was_restored_stops_the_table_until_it_is_told(
+    box: Box, source: Source
+) -> None:
+    """Its positions mean other changes; read anew, its rows win over those read before."""
+    source.put(1, "a")
+    source.put(2, "a")
+    load(box, source, 0)
+    beyond = OffsetRange(partition=0, start=0, end=10**12)
+    box.ledger.offsets.record("erp__things", hour_at(0), POSITIONS, [beyond], anew=True)
+    source.put(2, "b")
+    with pytest.raises(PermanentFailure, match=r"restored from a copy .* --full --reason WHY"):
+        load(box, source, 1)
+    full_reload(box, source, 1)
     source.put(2, "c")
     load(box, source, 2)
     assert bronze(box, 2) == [(2, "c")]
@@ -330,6 +338,13 @@ class Forgetful(ChangesReader):
 
     def _gone(self, range_: OffsetRange) -> int:
         return max(0, min(self.kept, range_.end) - range_.start) if range_.start else 0
+
+
+def reload(box: Box, source: Source, number: int) -> None:
+    """Loads an hour into Bronze whose changes have expired."""
+    table = box.catalog.by_entity["things"]
+    with closing(Forgetful(source.reader(table).source, table, 10**12)) as reader:
+        box.bronze_from("things", number, reader)
 
 
 def test_expired_changes_are_told_and_the_table_is_read_anew(box: Box, source: Source) -> None:
@@ -359,6 +374,104 @@ def test_expired_changes_are_told_and_the_table_is_read_anew(box: Box, source: S
     load(box, source, 2)
     assert bronze(box, 2) == [(4, "b")]
     assert live(box) == source.rows()
+
+
+def test_a_row_that_an_expired_change_deleted_ends_with_the_reload(
+    box: Box, source: Source
+) -> None:
+    """In any order of Silver's hours, and from Bronze alone; one that came back is there."""
+    source.put(1, "a")
+    source.put(2, "a")
+    source.put(3, "a")
+    load(box, source, 0)
+    source.put(1, "b")
+    load(box, source, 1)
+    run(source.url, "delete from things where id in (1, 2)")
+    source.put(4, "b")
+    reload(box, source, 2)
+    box.silver("things", 2)
+    assert live(box) == source.rows() == {3: "a", 4: "b"}
+    ended = [row for row in box.stored_silver("things") if row["_deleted"]]
+    assert sorted(row["id"] for row in ended) == [1, 2]
+    source.put(2, "a")
+    load(box, source, 3)
+    for order in permutations(range(4)):
+        for number in order:
+            box.silver("things", number)
+        assert live(box) == source.rows() == {2: "a", 3: "a", 4: "b"}, order
+
+
+def test_silver_made_anew_from_reloads_is_the_same(box: Box, source: Source) -> None:
+    """A reload into an hour that had brought changes: these are older, what it lacks is gone."""
+    source.put(1, "a")
+    source.put(2, "a")
+    load(box, source, 0)
+    source.put(1, "b")
+    source.put(3, "b")
+    load(box, source, 1)
+    run(source.url, "delete from things where id in (1, 2)")
+    full_reload(box, source, 1)
+    assert live(box) == source.rows() == {3: "b"}
+    for order in permutations(range(2)):
+        box.lake.delta("silver", "things").delete()
+        forget = sa.text("delete from loads where asset = 'silver/things'")
+        with box.control.begin() as connection:
+            connection.execute(forget)
+        for number in order:
+            box.silver("things", number)
+        assert live(box) == {3: "b"}, order
+
+
+def test_a_reload_that_lost_its_rows_is_held(box: Box, source: Source) -> None:
+    """A table that was emptied by mistake stays as it was until somebody approves."""
+    source.put(1, "a")
+    source.put(2, "a")
+    load(box, source, 0)
+    run(source.url, "delete from things")
+    reload(box, source, 30)
+    with pytest.raises(HeldBack, match="row_count: 0 keys read, 2 stored"):
+        box.silver("things", 30)
+    assert live(box) == {1: "a", 2: "a"}
+
+
+def test_versions_end_with_the_reload_that_lacks_them(
+    tmp_path: Path, new_box: Opener, source: Source
+) -> None:
+    run(source.url, "alter table things add column changed_at timestamp default '2026-01-05 12:30'")
+    row = row_of(watermark={"column": "changed_at"}, silver={"entity": "things", "merge": "scd2"})
+    columns = {"id": "bigint", "label": "string", "version": "bigint", "changed_at": "timestamp"}
+    box = opened(new_box, tmp_path / "catalog", row, columns)
+    source.put(1, "a")
+    source.put(2, "a")
+    load(box, source, 0)
+    run(source.url, "delete from things where id = 1")
+    reload(box, source, 1)
+    box.silver("things", 1)
+    assert {row["id"]: row["is_current"] for row in box.live("things")} == {1: False, 2: True}
+
+
+@pytest.mark.parametrize("of", ["request", "expired changes"])
+def test_a_reload_as_the_first_load_begins_its_positions_anew(
+    box: Box, source: Source, of: str
+) -> None:
+    """What a failed load before it had recorded is not gone on from; the next hour goes on."""
+    source.put(1, "a")
+    table = box.catalog.by_entity["things"]
+    for number in range(2):
+        plain = source.reader(table)
+        with (
+            closing(Ended(plain.source, table)) as reader,
+            pytest.raises(TransientFailure, match="the line went dead"),
+        ):
+            box.bronze_from("things", number, reader)
+        source.put(2 + number, "b")
+    full_reload(box, source, 1) if of == "request" else reload(box, source, 1)
+    assert bronze(box, 1) == sorted(source.rows().items())
+    source.put(4, "c")
+    load(box, source, 2)
+    assert bronze(box, 2) == [(4, "c")]
+    ((start, _),) = ranges(box, 1)
+    assert start == 0
 
 
 def test_the_asset_tells_of_expired_changes(
