@@ -145,6 +145,10 @@ def build_gold_defs(
                         "before them stays, and building the hour again is safe. Log and compiled "
                         f"SQL: {invocation.target_path.name} in the folder of dbt builds. {failure}"
                     ) from failure
+                except PermanentFailure as failure:
+                    # The engine has ended, and dbt with it.
+                    error = str(failure)
+                    raise
                 finally:
                     end_build(invocation)
                     record.end(error)

@@ -7,6 +7,8 @@ comes from `worker`.
 """
 
 import shutil
+import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -134,8 +136,13 @@ def start_build(
         *selection.selection_args,
         *(["--exclude", *left_out] if left_out else []),
     ]
+    process = worker.take().submit(arguments, environment)
+    if lakehouse.session.server is not None:
+        threading.Thread(
+            target=_end_with_engine, args=(process, lakehouse.session.server), daemon=True
+        ).start()
     return DbtCliInvocation(
-        process=worker.take().submit(arguments, environment),
+        process=process,
         manifest=manifest,
         dagster_dbt_translator=translator,
         project_dir=project.project_dir,
@@ -144,6 +151,13 @@ def start_build(
         cli_version=parse(version("dbt-core")),
         context=context,
     )
+
+
+def _end_with_engine(process: subprocess.Popen[bytes], engine: subprocess.Popen[bytes]) -> None:
+    # dbt would go on for ten minutes, retrying against a closed port.
+    engine.wait()
+    assert process.stdin is not None, "a worker's is a pipe"
+    process.stdin.close()
 
 
 def end_build(invocation: DbtCliInvocation) -> None:

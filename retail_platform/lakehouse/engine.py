@@ -1,22 +1,20 @@
 """Starts the compute engine and opens a Spark Connect session on it.
 
 Only here is it known which engine runs. Everything else sees a session and its URL. Tables and
-writes belong in ``tables``.
-
-Sail 0.7.2 keeps 0.1 to 0.5 MB of every statement until its process ends, whatever its caches are
-set to (measured: 600 times ``select 1`` 70 MB, 150 merges 40 MB; lakehq/sail issue 1916). A run is
-a process, and an hour is over before that matters; a process that runs many hours, such as the
-demo's, grows by 200 to 300 MB an hour.
+writes belong in ``tables``, the engines' processes in ``local_sail`` and ``local_spark``.
 """
 
-import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
+from retail_platform.failures import PermanentFailure
+from retail_platform.lakehouse.local_sail import local_sail
 from retail_platform.settings import Engine
 
 
@@ -27,10 +25,35 @@ class EngineSession:
     Attributes:
         spark: The Spark Connect session, its time zone set to UTC.
         remote_url: ``sc://`` URL that joins this very session from another process (dbt).
+        server: The engine's process; None where it is not a child of this one.
     """
 
     spark: SparkSession
     remote_url: str
+    server: subprocess.Popen[bytes] | None = None
+
+
+class _WhileItRuns(DefaultPolicy):
+    """Tries a call again as pyspark does, but not for ten minutes at a server that has ended."""
+
+    def __init__(self, server: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.server = server
+
+    def can_retry(self, e: BaseException) -> bool:
+        """Whether the call may be tried again.
+
+        Raises:
+            PermanentFailure: the server's process is gone.
+        """
+        if self.server.poll() is not None:
+            raise PermanentFailure(
+                f"The embedded engine's process ended with {self.server.returncode} in the middle "
+                "of a statement (-9: the machine had no memory left for it); what was not "
+                "committed is not there. See its last words in the log, free memory or take fewer "
+                "threads, and run the hour again."
+            )
+        return super().can_retry(e)
 
 
 @contextmanager
@@ -48,7 +71,7 @@ def open_engine(engine: Engine, engine_url: str | None = None) -> Iterator[Engin
         with _session(engine_url) as session:
             yield session
     elif engine is Engine.EMBEDDED:
-        with _sail() as address, _session(address) as session:
+        with local_sail() as (address, server), _session(address, server) as session:
             yield session
     else:
         # Imported here: classic pyspark and Delta's helper cost the default engine a second.
@@ -59,13 +82,17 @@ def open_engine(engine: Engine, engine_url: str | None = None) -> Iterator[Engin
 
 
 @contextmanager
-def _session(address: str) -> Iterator[EngineSession]:
+def _session(
+    address: str, server: subprocess.Popen[bytes] | None = None
+) -> Iterator[EngineSession]:
     url = session_url(address)
     # Not getOrCreate: that hands back the process's first session, whatever the URL.
     spark = SparkSession.builder.remote(url).create()
+    if server is not None:
+        spark.client.set_retry_policies([_WhileItRuns(server)])
     try:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
-        yield EngineSession(spark=spark, remote_url=url)
+        yield EngineSession(spark=spark, remote_url=url, server=server)
     finally:
         # Before its server ends: pyspark's exit hook would retry for minutes against a closed port.
         spark.stop()
@@ -83,21 +110,3 @@ def session_url(address: str) -> str:
         given.append("user_id=retail_platform")
     given.append(f"session_id={uuid.uuid4()}")
     return f"{host.rstrip('/')}/;{';'.join(given)}"
-
-
-@contextmanager
-def _sail() -> Iterator[str]:
-    # Sail prints an INFO line for each session to stderr unless told otherwise before its start.
-    os.environ.setdefault("RUST_LOG", "error")
-    # Sail's allocator would keep what a run has freed: a process of many runs grows a third less.
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
-    from pysail.spark import SparkConnectServer
-
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start(background=True)
-    try:
-        address = server.listening_address
-        assert address is not None, "a server that has started listens"
-        yield f"sc://{address[0]}:{address[1]}"
-    finally:
-        server.stop()

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -299,6 +301,33 @@ def test_a_test_that_does_not_pass_blocks_what_is_made_of_its_table(
         for row in below:
             (cause,) = read_causes(row.causes)
             assert cause.root.startswith("gold/dim_product failed: its test primary_key")
+
+
+def test_a_build_ends_with_its_engine(
+    gold: dg.Definitions, tmp_path: Path, new_lake: NewLake
+) -> None:
+    """Without it dbt would try again for ten minutes; what was not built is blocked."""
+    silver = SilverModel()
+    with new_lake() as lake:
+        silver.process(HOURS[0], BATCHES[0])
+        silver.write_to(lake)
+        url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
+        threading.Thread(target=_kill_engine_amid_build, args=(lake,), daemon=True).start()
+        result = _run(gold, lake, KEYS[:1], url, succeeds=False)
+        failure = result.failure_data_for_node("gold_build")
+        assert failure is not None
+        assert failure.user_failure_data is not None
+        assert "engine's process ended with -9" in (failure.user_failure_data.description or "")
+        rows = {row.asset: row for row in Ledger(open_control(url)).loads() if row.layer == "gold"}
+        assert rows["gold/mart_sales_kpi"].status is Status.BLOCKED
+        assert "engine's process ended with -9" in (rows["gold/mart_sales_kpi"].causes or "")
+
+
+def _kill_engine_amid_build(lake: SilverLake) -> None:
+    assert lake.session.server is not None
+    while not DeltaTable.is_deltatable(f"{lake.gold_root}/dim_store"):
+        time.sleep(0.05)
+    lake.session.server.kill()
 
 
 def _hourly_tests(target: Path) -> list[str]:
