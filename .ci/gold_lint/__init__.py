@@ -1,4 +1,4 @@
-"""What sqlfluff is given in place of dbt and of `macros/hour.sql`: an hour's build, tables and all.
+"""What sqlfluff is given in place of dbt and of macros that ask the lake: an hour's build.
 
 Here are stand-ins alone, by the names under which the models call the real ones; nothing else may
 import them. They take and give what those do.
@@ -49,6 +49,50 @@ def in_hours(column: str) -> str:
 def changed_hour(of_inputs: str) -> str:
     """The hour of a changed row."""
     return f"coalesce({of_inputs}, {_HOUR})"
+
+
+def day_spans(query: str) -> list[list[int]]:
+    """The days of the hour, since 1970."""
+    del query
+    return [[20513, 20513]]
+
+
+def days_of(date: str, rows: str) -> list[list[int]]:
+    """The same of a date in a table's rows."""
+    del date, rows
+    return [[20513, 20513]]
+
+
+def united_spans(spans: list[list[int]]) -> list[list[int]]:
+    """Spans in order."""
+    return sorted(spans)
+
+
+def widened_spans(spans: list[list[int]], before: int, after: int) -> list[list[int]]:
+    """Spans with days before and after them."""
+    return [[first - before, last + after] for first, last in spans]
+
+
+def shifted_spans(spans: list[list[int]], shifts: list[int]) -> list[list[int]]:
+    """Spans so many days later."""
+    return [[first + shift, last + shift] for first, last in spans for shift in shifts]
+
+
+def date_in_spans(column: str, spans: list[list[int]]) -> str:
+    """Whether a date lies in spans."""
+    del spans
+    return f"({column} >= date'2026-03-01' and {column} <= date'2026-03-01')"
+
+
+def in_spans(moment: str, spans: list[list[int]]) -> str:
+    """Whether a moment lies in spans."""
+    return overlaps_spans(moment, moment, spans)
+
+
+def overlaps_spans(first_moment: str, last_moment: str, spans: list[list[int]]) -> str:
+    """Whether what lasts between two moments lies in spans in part."""
+    del spans
+    return f"({last_moment} >= {_HOUR} and {first_moment} < {_HOUR})"
 
 
 def calendar_reach(column: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
@@ -87,6 +87,15 @@ class SilverLake:
 
     def write(self, entity: str, rows: Iterable[Row]) -> None:
         """Replace a Silver table by `rows`; what a row leaves out is NULL, flags are false."""
+        self._write(entity, rows, "overwrite")
+
+    def add(self, entity: str, rows: Iterable[Row]) -> None:
+        """Append `rows` to a Silver table, as a file of their own."""
+        self._write(entity, rows, "append")
+
+    def _write(
+        self, entity: str, rows: Iterable[Row], mode: Literal["overwrite", "append"]
+    ) -> None:
         schema = silver_schema(catalog().by_entity[entity])
         filled = [
             {name: row.get(name) for name in schema.names}
@@ -97,7 +106,7 @@ class SilverLake:
             for row in rows
         ]
         path = self.root / "silver" / entity
-        write_deltalake(path, pa.Table.from_pylist(filled, schema=schema), mode="overwrite")
+        write_deltalake(path, pa.Table.from_pylist(filled, schema=schema), mode=mode)
 
     def write_ledger(self, rows: Iterable[Row]) -> None:
         """Replace the copy of the load ledger by `rows`; what a row leaves out is NULL."""

@@ -9,6 +9,9 @@
                   nothing is ever deleted.
     accumulate    columns of hours (see time.sql) that keep every hour they ever had
     partition_by  a text column: only partitions in which a row was or will be are read and merged
+    sought_by     a text column that the key alone decides and that grows with time, such as the
+                  number of an order: the stored rows are sought where it lies between the least and
+                  the greatest of a partition of the rows that the model yields, not everywhere
 
   In an hour's build the model yields the rows that the hour touched. They are compared with the
   stored rows in a full outer join; only real changes reach the MERGE. Columns that begin with `_`
@@ -72,14 +75,32 @@
 {% macro touched_partitions(target, fresh) %}
   {%- set partition = config.get('partition_by') -%}
   {%- set key = config.require('unique_key') -%}
-  {%- set scope = context[config.get('scope')]() if config.get('scope') else none -%}
+  {%- if config.get('scope') -%}
+    {%- set stored = context[config.get('scope')]() -%}
+  {%- else -%}
+    {%- set stored = key ~ " in (select " ~ key ~ " from " ~ fresh ~ ")" ~ sought_between(fresh) -%}
+  {%- endif -%}
   {%- set found = run_query(
     "select distinct " ~ partition ~ " from " ~ fresh
-    ~ " union select distinct " ~ partition ~ " from " ~ target
-    ~ " where " ~ (scope or (key ~ " in (select " ~ key ~ " from " ~ fresh ~ ")"))
+    ~ " union select distinct " ~ partition ~ " from " ~ target ~ " where " ~ stored
   ) -%}
   {{ return((found.columns[0].values() | list) or ['']) }}
 {% endmacro %}
+
+{#- Predicate, to be added: where a stored row can lie that the rows of this build replace. -#}
+{% macro sought_between(fresh) -%}
+  {%- set column = config.get('sought_by') -%}
+  {%- if column %} and (
+    {%- for ends in run_query(
+      "select min(" ~ column ~ "), max(" ~ column ~ ") from " ~ fresh ~ " group by " ~ config.get('partition_by')
+    ).rows %}
+    {{ 'or ' if not loop.first }}({{ column }} >= {{ text_literal(ends[0]) }} and {{ column }} <= {{ text_literal(ends[1]) }})
+    {%- else %}false
+    {%- endfor %})
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro text_literal(text) -%}'{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'{%- endmacro %}
 
 {#- Predicate: the row lies in one of the partitions; true for a table without any. -#}
 {% macro in_partitions(alias, partitions) -%}

@@ -1,48 +1,43 @@
-{{ config(unique_key='order_key') }}
+{{ config(unique_key='order_key', partition_by='ordered_month', sought_by='order_number') }}
 {#-
   The last click on an ad before each order of the shop: that of the newest visit with one, by the
-  buyer or on the device that bought, begun in the var('attribution_days') days up to the order.
-  Every order has a row, with or without a click: so an order whose click is gone is not forgotten.
+  buyer or on the device that bought, begun in the var('attribution_days') days up to the order. A
+  device bought an order if it told so within var('purchase_days') days of it. Every order has a row,
+  with or without a click: so an order whose click is gone is not forgotten.
+
+  An hour tells anew the orders that it changed, and those of the days that its visits can lead to or
+  its events can tell of.
 -#}
-with purchases as (
-  select distinct event.order_number, {{ visitor_id('event') }} as visitor_id
-  from {{ source('silver', 'web_events') }} as event
-  where event.order_number is not null and not coalesce(event._deleted, false)
+{%- set told_days = var('purchase_days') -%}
+{%- set click_days = var('attribution_days') -%}
+{%- if is_hourly() -%}
+  {%- set visit_days = touched_visit_days(ref('fct_web_session'), touched_event_days()) -%}
+  {%- set led_days = widened_spans(visit_days, told_days, [told_days, click_days] | max) -%}
+  {%- set changed_days = days_of('cast(ordered_at as date)', source('silver', 'orders') ~ ' where ' ~ in_hours('_hour')) -%}
+  {%- set order_days = united_spans(led_days + changed_days) -%}
+{%- endif %}
+with orders as (
+  select order_number, customer_id, ordered_at, _hour
+  from {{ source('silver', 'orders') }}
+  where channel = 'online' and not coalesce(_inferred, false)
+  {% if is_hourly() %} and ({{ in_hours('_hour') }} or {{ in_spans('ordered_at', led_days) }}) {% endif %}
 ),
 
-{% if is_hourly() %}
-touched_visits as (
-  select distinct session.visitor_id, session.customer_id
-  from ({{ touched_visitors() }}) as touched
-  inner join {{ ref('fct_web_session') }} as session on session.visitor_id = touched.visitor_id
-),
-
-{# By what changed: the order, a visit of the buyer or device, or the click that it had. #}
-touched as (
-  select order_number from {{ source('silver', 'orders') }} where {{ in_hours('_hour') }}
-  union
-  select purchases.order_number from purchases
-  left semi join ({{ touched_visitors() }}) as visitor on visitor.visitor_id = purchases.visitor_id
-  union
-  select known.order_number from {{ source('silver', 'orders') }} as known
-  left semi join touched_visits on touched_visits.customer_id = known.customer_id
-  union
-  select known.order_number from {{ this }} as known
-  left semi join ({{ touched_visitors() }}) as visitor on visitor.visitor_id = known.visitor_id
-),
-
-{% endif %}
-orders as (
-  select placed.order_number, placed.customer_id, placed.ordered_at, placed._hour
-  from {{ source('silver', 'orders') }} as placed
-  {% if is_hourly() %}
-  left semi join touched on touched.order_number = placed.order_number
-  {% endif %}
-  where placed.channel = 'online' and not coalesce(placed._inferred, false)
+purchases as (
+  select distinct placed.order_number, {{ visitor_id('event') }} as visitor_id
+  from orders as placed
+  inner join {{ source('silver', 'web_events') }} as event on event.order_number = placed.order_number
+  where not coalesce(event._deleted, false)
+    and event.occurred_at >= timestampadd(day, -{{ told_days }}, placed.ordered_at)
+    and event.occurred_at <= timestampadd(day, {{ told_days }}, placed.ordered_at)
+  {% if is_hourly() %} and {{ in_spans('event.occurred_at', widened_spans(order_days, told_days, told_days)) }} {% endif %}
 ),
 
 clicks as (
-  select * from {{ ref('fct_web_session') }} where platform is not null
+  select session_key, visitor_id, customer_id, started_at, platform, campaign_key, click_id, _hour
+  from {{ ref('fct_web_session') }}
+  where platform is not null
+  {% if is_hourly() %} and {{ in_spans('started_at', widened_spans(order_days, click_days, 0)) }} {% endif %}
 ),
 
 led_to as (
@@ -71,6 +66,7 @@ select
   {{ member_key('sales', 'placed.customer_id') }} as customer_key,
   placed.ordered_at,
   cast(placed.ordered_at as date) as ordered_date,
+  date_format(placed.ordered_at, 'yyyy-MM') as ordered_month,
   click.session_key,
   click.visitor_id,
   click.started_at as clicked_at,

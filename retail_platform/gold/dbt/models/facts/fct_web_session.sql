@@ -3,15 +3,20 @@
   A visit ends when its visitor does nothing for var('session_gap_minutes') minutes. Events that
   arrive late may join two visits; so an hour's build tells the neighbourhood of its events anew.
 -#}
+{%- if is_hourly() -%}
+  {%- set event_days = touched_event_days() -%}
+  {%- set visit_days = touched_visit_days(this, event_days) -%}
+{%- endif %}
 with events as (
   select event.*, {{ visitor_id('event') }} as visitor_id
   from {{ source('silver', 'web_events') }} as event
   {% if is_hourly() %}
-  inner join ({{ touched_visits() }}) as visit
+  left semi join ({{ touched_visits(this, event_days) }}) as visit
     on visit.visitor_id = {{ visitor_id('event') }}
     and event.occurred_at >= visit.from_at and event.occurred_at <= visit.to_at
   {% endif %}
   where not coalesce(event._deleted, false)
+  {% if is_hourly() %} and {{ in_spans('event.occurred_at', visit_days) }} {% endif %}
 ),
 
 spaced as (

@@ -1,0 +1,89 @@
+{#-
+  Days that an hour touched, told to a model as literals. An engine skips partitions and files by
+  their statistics only where it is told a literal; against a subquery it reads the whole table, and
+  every hour costs more than the one before. So a model asks for the days first.
+
+  Spans are pairs of days, counted since 1970-01-01, both included: in order, and days apart. Here
+  belong asking, widening and telling them. Not here: which days (`visits`, `scopes`, `attribution`).
+-#}
+
+{#- The spans of a query's columns first_day and last_day, which are dates; rows with NULL are left out. -#}
+{% macro day_spans(query) -%}
+  {%- set found = [] -%}
+  {%- for row in run_query(
+    "select distinct unix_date(first_day) as first_day, unix_date(last_day) as last_day from (" ~ query ~ ")"
+    ~ " where first_day is not null and last_day is not null"
+  ).rows -%}
+    {%- do found.append([row[0] | int, row[1] | int]) -%}
+  {%- endfor -%}
+  {{ return(united_spans(found)) }}
+{%- endmacro %}
+
+{#- The spans of the dates that one expression takes in a query's rows. -#}
+{% macro days_of(date, rows) -%}
+  {{ return(day_spans("select " ~ date ~ " as first_day, " ~ date ~ " as last_day from " ~ rows)) }}
+{%- endmacro %}
+
+{#- Spans in any order as spans. -#}
+{% macro united_spans(spans) -%}
+  {%- set united = [] -%}
+  {%- for first, last in spans | sort -%}
+    {%- if united and first <= united[-1][1] + 1 -%}
+      {%- set before = united.pop() -%}
+      {%- do united.append([before[0], [before[1], last] | max]) -%}
+    {%- else -%}
+      {%- do united.append([first, last]) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {{ return(united) }}
+{%- endmacro %}
+
+{#- The spans with so many days before and after them. -#}
+{% macro widened_spans(spans, before, after) -%}
+  {%- set wider = [] -%}
+  {%- for first, last in spans -%}
+    {%- do wider.append([first - before, last + after]) -%}
+  {%- endfor -%}
+  {{ return(united_spans(wider)) }}
+{%- endmacro %}
+
+{#- The days that lie one of `shifts` days after those of the spans. -#}
+{% macro shifted_spans(spans, shifts) -%}
+  {%- set shifted = [] -%}
+  {%- for first, last in spans -%}
+    {%- for shift in shifts -%}
+      {%- do shifted.append([first + shift, last + shift]) -%}
+    {%- endfor -%}
+  {%- endfor -%}
+  {{ return(united_spans(shifted)) }}
+{%- endmacro %}
+
+{#- A day as text; what lies beyond the years that SQL can name is the last day of them. -#}
+{% macro _day_text(day) -%}
+  {{ return(modules.datetime.date.fromordinal([[day + 719163, 1] | max, 3652059] | min) | string) }}
+{%- endmacro %}
+
+{#- Predicate: the date lies in the spans. -#}
+{% macro date_in_spans(column, spans) -%}
+  (
+  {%- for first, last in spans %}
+    {{ 'or ' if not loop.first }}({{ column }} >= date'{{ _day_text(first) }}' and {{ column }} <= date'{{ _day_text(last) }}')
+  {%- else %}false
+  {%- endfor -%}
+  )
+{%- endmacro %}
+
+{#- Predicate: the moment lies in the spans. -#}
+{% macro in_spans(moment, spans) -%}{{ overlaps_spans(moment, moment, spans) }}{%- endmacro %}
+
+{#- Predicate: what lasts from the first moment to the last lies in part in the spans. -#}
+{% macro overlaps_spans(first_moment, last_moment, spans) -%}
+  (
+  {%- for first, last in spans %}
+    {{ 'or ' if not loop.first }}({{ last_moment }} >= {{ _midnight(first) }} and {{ first_moment }} < {{ _midnight(last + 1) }})
+  {%- else %}false
+  {%- endfor -%}
+  )
+{%- endmacro %}
+
+{% macro _midnight(day) -%}timestamp'{{ _day_text(day) }} 00:00:00+00:00'{%- endmacro %}

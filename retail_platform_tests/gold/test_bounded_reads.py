@@ -1,0 +1,121 @@
+"""An hour of Gold reads the days that it touches: its cost does not grow with history.
+
+Two years of visits and orders lie in a file for each ten days. The hour brings what belongs to
+today and to a day of more than a year ago; the files of all other days are away while it is built,
+and the result is that of a full refresh with all of them.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from retail_platform_tests.gold.files_away import files_away
+from retail_platform_tests.gold.scenario import click
+from retail_platform_tests.gold.silver_lake import NewLake, SilverLake, utc
+from retail_platform_tests.gold.silver_model import Row
+
+HOUR = utc("2026-03-01T10:00:00")
+BEFORE = HOUR - timedelta(hours=1)
+TODAY = HOUR.replace(hour=0)
+LONG_AGO = TODAY - timedelta(days=400)
+APART = timedelta(days=10)
+REACH = timedelta(days=45)
+"""Files further than this from a touched day are away: attribution window and rest of a month."""
+CLICKS = ("fct_web_session", "fct_order_click")
+
+
+def _event(name: str, at: datetime, hour: datetime = BEFORE, **changes: object) -> Row:
+    return {
+        "event_id": name,
+        "event_name": "page_view",
+        "occurred_at": at,
+        "session_id": name,
+        "client_id": "device",
+        "page": "/",
+        "_hour": hour,
+    } | changes
+
+
+def _order(number: int, at: datetime, hour: datetime = BEFORE, **changes: object) -> Row:
+    return {
+        "order_id": number,
+        "order_number": f"SO{number:05d}",
+        "channel": "online",
+        "ordered_at": at,
+        "status": "placed",
+        "currency_code": "USD",
+        "modified_at": hour,
+        "_hour": hour,
+    } | changes
+
+
+def _history() -> tuple[list[Row], list[Row]]:
+    """Events and orders: on every tenth day two visits without a click, and what was bought."""
+    events: list[Row] = []
+    orders: list[Row] = []
+    for number in range(73):
+        day = TODAY - timedelta(days=720) + number * APART
+        name = f"SO{number:05d}"
+        events += [
+            _event(f"{number} first", day + timedelta(hours=1)),
+            _event(f"{number} second", day + timedelta(hours=1, minutes=40)),
+            _event(f"{number} bought", day + timedelta(hours=5), order_number=name),
+        ]
+        orders.append(_order(number, day + timedelta(hours=5)))
+    return events, orders
+
+
+def _write(lake: SilverLake, entity: str, column: str, rows: Iterable[Row]) -> None:
+    """The table anew, a file for each ten days."""
+
+    def period(row: Row) -> int:
+        return (row[column] - TODAY) // APART
+
+    lake.write(entity, [])
+    for _, together in groupby(sorted(rows, key=period), key=period):
+        lake.add(entity, together)
+
+
+def test_visits_and_clicks_are_built_from_the_days_that_an_hour_touches(new_lake: NewLake) -> None:
+    """A click of long ago joins visits and leads to orders; one of today is moved, one comes."""
+    events, orders = _history()
+    with new_lake() as lake:
+        _write(lake, "web_events", "occurred_at", events)
+        _write(lake, "orders", "ordered_at", orders)
+        lake.dbt("run", "--full-refresh", "--select", *CLICKS)
+        joins = LONG_AGO + timedelta(hours=1, minutes=20)
+        events += [
+            _event("late", joins, HOUR, **click("f1", "late")),
+            _event("now", HOUR, HOUR, customer_id=7, **click("f1", "now")),
+        ]
+        moved = orders.pop()
+        orders += [
+            _order(moved["order_id"], HOUR - timedelta(days=2), HOUR),
+            _order(99, HOUR + timedelta(minutes=5), HOUR, customer_id=7),
+        ]
+        _write(lake, "web_events", "occurred_at", events)
+        _write(lake, "orders", "ordered_at", orders)
+
+        def untouched(first: datetime, last: datetime) -> bool:
+            return all(last < day - REACH or first > day + REACH for day in (LONG_AGO, TODAY))
+
+        times = {
+            "silver/web_events": "occurred_at",
+            "silver/orders": "ordered_at",
+            "gold/fct_web_session": "started_at",
+            "gold/fct_order_click": "ordered_at",
+        }
+        with files_away(lake, times, untouched) as away:
+            assert all(count > 10 for count in away.values()), away
+            lake.dbt("run", "--select", *CLICKS, hours=[HOUR])
+        built = {name: lake.gold(name) for name in CLICKS}
+        lake.dbt("run", "--full-refresh", "--select", *CLICKS)
+        assert built == {name: lake.gold(name) for name in CLICKS}
+
+    clicked = {row["order_number"]: row["click_id"] for row in built["fct_order_click"]}
+    assert {name: found for name, found in clicked.items() if found} == {
+        **dict.fromkeys(("SO00032", "SO00033", "SO00034"), "late"),
+        "SO00099": "now",
+    }
+    joined = [row for row in built["fct_web_session"] if row["click_id"] == "late"]
+    assert [row["event_count"] for row in joined] == [3]
