@@ -13,8 +13,10 @@ from retail_platform.partitions import hour_of
 from retail_platform.serving.datasets import (
     HOURLY_DAYS,
     MARTS,
+    PLATFORM_MARTS,
     Dataset,
     mart_dataset,
+    platform_headline,
     platform_rows,
 )
 from retail_platform.serving.figures import sections
@@ -112,7 +114,11 @@ def _platform_report(
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=["report", "platform"],
-        deps=[dg.AssetKey(["gold", mart]) for marts in MARTS.values() for mart in marts],
+        deps=[
+            dg.AssetKey(["gold", mart])
+            for marts in (*MARTS.values(), PLATFORM_MARTS)
+            for mart in marts
+        ],
         # The page that says what failed is needed most where something did.
         op_tags={SOFT_EDGES: ALL_EDGES},
         partitions_def=partitions_def,
@@ -120,19 +126,22 @@ def _platform_report(
         group_name=GROUP,
         kinds=KINDS,
         owners=OWNERS,
-        description="Loads, failed checks and quarantine by table and hour, without a network.",
+        description="The platform's KPIs, and loads, failed checks and quarantine by table and "
+        "hour, without a network.",
     )
     def platform(
-        context: dg.AssetExecutionContext, control: ControlResource
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, control: ControlResource
     ) -> dg.MaterializeResult:
         hour = hour_of(context.partition_key)
         first = hour - timedelta(days=HOURLY_DAYS)
         loads = [row for row in control.ledger.loads() if row.hour > first]
         rows = platform_rows(loads, hour=hour, failed_checks=_failed(context.instance, checks))
         number = max((row.id for row in loads), default=0)
+        told = platform_headline(gold_root=lakehouse.gold_root, hour=hour)
+        made_from = {**told.made_from, LEDGER: number}
         return _page(
             "platform",
-            Dataset(rows=rows, made_from={LEDGER: number}),
+            Dataset(rows=rows, made_from=made_from, headline=told.rows),
             hour=hour,
             folder=folder,
         )
@@ -168,6 +177,7 @@ def _page(name: str, dataset: Dataset, *, hour: datetime, folder: Path) -> dg.Ma
             *((f"{other}.html", title) for other, title in TITLES.items() if other != name),
         ],
         script=vega_script(folder / "scripts"),
+        headline=dataset.headline,
     )
     return _written(folder / f"{name}.html", page, rows=len(dataset.rows.values))
 

@@ -11,8 +11,6 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from retail_platform.control.loads import LoadRow
-from retail_platform.control.models import Status
-from retail_platform.extract.window import HOUR
 from retail_platform.serving.page import Rows
 
 DAYS = 56
@@ -38,6 +36,8 @@ MARTS: Mapping[str, Sequence[str]] = {
     "marketing": ("mart_sales_vs_spend",),
 }
 """Gold tables that each page is made from."""
+PLATFORM_MARTS = ("mart_platform_kpi", "mart_platform_table")
+"""Gold tables of the figures at the top of the platform's page; the rest of it is the ledger's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,12 @@ class Dataset:
     Attributes:
         rows: The rows.
         made_from: Tables with their Delta versions.
+        headline: Rows of the figures at the top, where those are others.
     """
 
     rows: Rows
     made_from: Mapping[str, int]
+    headline: Rows | None = None
 
 
 def mart_dataset(name: str, *, gold_root: str, hour: datetime) -> Dataset:
@@ -126,6 +128,45 @@ def _rows(table: Any) -> Rows:  # noqa: ANN401
     return Rows(columns=table.column_names, values=list(zip(*columns, strict=True)))
 
 
+def platform_headline(*, gold_root: str, hour: datetime) -> Dataset:
+    """What Gold says of the platform: a row for each hour and layer, and one for each table.
+
+    A mart that is not there yet gives no rows: the page is needed where Gold could not be built.
+
+    Args:
+        gold_root: Location of the Gold tables.
+        hour: The hour at hand, aware UTC; hours of the last days count.
+    """
+    stored = {
+        mart: DeltaTable(f"{gold_root}/{mart}")
+        for mart in PLATFORM_MARTS
+        if DeltaTable.is_deltatable(f"{gold_root}/{mart}")
+    }
+    read = {name: pa.table(table.to_pyarrow_table()).to_pylist() for name, table in stored.items()}
+    values: list[list[object]] = []
+    for row in read.get("mart_platform_kpi", ()):
+        start, in_gold = row["period_start"], row["layer"] == "gold"
+        if row["grain"] == "hour" and hour - timedelta(days=HOURLY_DAYS) < start <= hour:
+            lags = (row["mean_lag_minutes"], row["max_lag_minutes"]) if in_gold else (None, None)
+            figures = [row[name] for name in KPI]
+            values.append([row["layer"], f"{start:%Y-%m-%d %H:%M}", *figures, *lags, None])
+    values += [
+        [row["layer"], None, *(None for _ in KPI), None, None, 1]
+        for row in read.get("mart_platform_table", ())
+    ]
+    return Dataset(
+        rows=Rows(columns=HEADLINE, values=values),
+        made_from={name: table.version() for name, table in stored.items()},
+    )
+
+
+KPI = (
+    *("expected_count", "loaded_count", "ended_attempt_count", "succeeded_attempt_count"),
+    *("onboarded_table_count", "read_rows", "quarantined_rows"),
+)
+HEADLINE = ("layer", "hour_text", *KPI, "mean_to_gold", "greatest_to_gold", "tables")
+
+
 def platform_rows(
     loads: Iterable[LoadRow],
     *,
@@ -148,22 +189,20 @@ def platform_rows(
     values = []
     for (asset, of), row in sorted(last.items(), key=lambda item: (item[0][1], item[0][0])):
         failed = sorted(failed_checks.get(asset, ())) if newest[asset] == of else []
-        succeeded = row.status is Status.SUCCESS
-        lag = (row.finished_at - of - HOUR).total_seconds() / 60 if row.finished_at else 0.0
         words = [f"failed checks: {', '.join(failed)}"] if failed else []
         words += [text for text in (row.error, row.causes) if text]
         values.append(
             [
-                *(asset, row.layer, of, f"{of:%Y-%m-%d %H:%M}", f"{row.status}", 1),
-                *(int(succeeded), row.read, row.applied, row.quarantined),
+                *(asset, row.layer, of, f"{of:%Y-%m-%d %H:%M}", f"{row.status}"),
+                *(row.read, row.applied, row.quarantined),
                 *(Decimal(str(round(row.seconds or 0, 3))), row.finished_at),
-                *(Decimal(str(round(lag, 2))) if succeeded else 0, len(failed), "; ".join(words)),
+                *(len(failed), "; ".join(words)),
             ]
         )
     return Rows(columns=PLATFORM, values=values)
 
 
 PLATFORM = (
-    *("asset", "layer", "hour", "hour_text", "status", "loads", "succeeded", "read", "applied"),
-    *("quarantined", "seconds", "finished", "lag_minutes", "failed_checks", "words"),
+    *("asset", "layer", "hour", "hour_text", "status", "read", "applied"),
+    *("quarantined", "seconds", "finished", "failed_checks", "words"),
 )

@@ -59,6 +59,8 @@ class Value:
         sum: Column to add.
         ratio: Two columns, the sum of one by that of the other.
         change: Two columns, how much more the sum of one is than that of the other.
+        greatest: Column whose greatest value it is.
+        mean: Column whose mean it is; rows without a value count for nothing.
         count: Whether it counts the rows.
         column: For tables without groups: the column to show.
     """
@@ -68,6 +70,8 @@ class Value:
     sum: str | None = None
     ratio: tuple[str, str] | None = None
     change: tuple[str, str] | None = None
+    greatest: str | None = None
+    mean: str | None = None
     count: bool = False
     column: str | None = None
 
@@ -111,7 +115,7 @@ class Page:
         title: Heading.
         note: What its figures are, and from which tables they come.
         filters: Choices, in order.
-        tiles: Figures at the top.
+        tiles: Figures at the top, of the headline's rows where those have the columns.
         charts: Charts, in order.
         table: The table at the end.
     """
@@ -134,6 +138,7 @@ def page_html(
     made_from: Mapping[str, int],
     others: Sequence[tuple[str, str]],
     script: str,
+    headline: Rows | None = None,
 ) -> str:
     """The page as HTML.
 
@@ -145,10 +150,16 @@ def page_html(
         made_from: Tables it was made from, with their Delta versions.
         others: The pages beside it: file and title.
         script: The drawing libraries.
+        headline: Rows of other columns, of which tiles are made. A filter leaves out those that
+            have another value in its column; those without that column or without a value stay.
     """
     content = {
         "hour": hour.isoformat(),
         "data": {"columns": rows.columns, "rows": rows.values},
+        "headline": {
+            "columns": headline.columns if headline else [],
+            "rows": headline.values if headline else [],
+        },
         "filters": [_filter(one) for one in page.filters],
         "tiles": [_value(one) for one in page.tiles],
         "table": {
@@ -205,6 +216,8 @@ def _value(one: Value) -> dict[str, object]:
         "sum": one.sum,
         "ratio": one.ratio,
         "change": one.change,
+        "greatest": one.greatest,
+        "mean": one.mean,
         "count": one.count,
         "column": one.column,
     }

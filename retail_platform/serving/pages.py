@@ -227,8 +227,12 @@ def _platform() -> Page:
         name="platform",
         title=TITLES["platform"],
         note=(
-            "Loads of the last 7 days of hours, last attempt of each, and the checks that did not "
-            "pass when they last ran. Lag: minutes from the end of the hour to the end of the load."
+            "The figures at the top are those of the marts of the platform, by layer and hour of "
+            "the last 7 days: tables and hours expected and loaded, attempts that ended and "
+            "succeeded, minutes from the end of an hour to the end of its first load into Gold. "
+            "Tables and hours below are the ledger's, the last attempt of each; a choice of a "
+            "table or a status is one of these alone. Checks are those that did not pass when "
+            "they last ran."
         ),
         filters=[
             Filter(column="layer", label="Layer", every=EVERY),
@@ -237,12 +241,24 @@ def _platform() -> Page:
             Filter(column="status", label="Status", every=EVERY),
         ],
         tiles=[
-            Value(label="loads", format="count", sum="loads"),
-            Value(label="success rate", format="percent", ratio=("succeeded", "loads")),
-            Value(label="rows read", format="count", sum="read"),
-            Value(label="rows in quarantine", format="count", sum="quarantined"),
+            Value(label="completeness", format="percent", ratio=("loaded_count", "expected_count")),
+            Value(
+                label="success rate",
+                format="percent",
+                ratio=("succeeded_attempt_count", "ended_attempt_count"),
+            ),
+            Value(label="minutes to Gold, mean", format="decimal", mean="mean_to_gold"),
+            Value(label="minutes to Gold, most", format="decimal", greatest="greatest_to_gold"),
+            Value(label="tables", format="count", sum="tables"),
+            Value(label="tables onboarded", format="count", sum="onboarded_table_count"),
+            Value(label="rows read", format="count", sum="read_rows"),
+            Value(label="rows in quarantine", format="count", sum="quarantined_rows"),
+            Value(
+                label="rate of quarantine",
+                format="percent",
+                ratio=("quarantined_rows", "read_rows"),
+            ),
             Value(label="checks that failed", format="count", sum="failed_checks"),
-            Value(label="mean lag, minutes", format="decimal", ratio=("lag_minutes", "succeeded")),
         ],
         charts=[
             heat_map(

@@ -15,12 +15,14 @@ from retail_platform.control.ledger import Ledger
 from retail_platform.control.loads import Counts
 from retail_platform.serving.datasets import (
     DAYS,
+    KPI,
     MARTS,
     SALES,
     SPEND,
     STOCK,
     Dataset,
     mart_dataset,
+    platform_headline,
     platform_rows,
 )
 from retail_platform.serving.page import page_html
@@ -111,6 +113,33 @@ CUSTOMER_ROWS = [
 ]
 
 
+def kpi(hours_ago: int, layer: str, figures: tuple[int, ...], lag: float | None) -> dict[str, Any]:
+    return {
+        "grain": "hour",
+        "period_start": HOUR - timedelta(hours=hours_ago),
+        "layer": layer,
+        **dict(zip(KPI, figures, strict=True)),
+        "mean_lag_minutes": lag,
+        "max_lag_minutes": lag and lag + 10,
+    }
+
+
+KPI_ROWS = [
+    kpi(0, "silver", (3, 2, 4, 2, 1, 100, 5), 2.0),
+    kpi(1, "silver", (2, 2, 2, 2, 2, 60, 3), 2.0),
+    kpi(0, "gold", (4, 4, 4, 4, 0, 0, 0), 7.5),
+    kpi(1, "gold", (4, 4, 4, 4, 4, 0, 0), 4.5),
+    kpi(2, "gold", (4, 0, 4, 0, 0, 0, 0), None),
+    kpi(24 * 7, "gold", (99, 99, 99, 99, 99, 99, 99), 99.0),
+    kpi(0, "gold", (99, 99, 99, 99, 99, 99, 99), 99.0) | {"grain": "day"},
+]
+TABLE_ROWS = [
+    {"asset": f"{layer}/{number}", "layer": layer}
+    for layer, count in (("silver", 3), ("gold", 4))
+    for number in range(count)
+]
+
+
 @pytest.fixture(scope="module")
 def gold(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Marts with few rows."""
@@ -130,6 +159,8 @@ def gold(tmp_path_factory: pytest.TempPathFactory) -> str:
         for day in (19, 20)
     ]
     _write(root / "mart_stock_turnover", turnover, list(turnover[0]), amount)
+    _write(root / "mart_platform_kpi", KPI_ROWS, list(KPI_ROWS[0]), amount)
+    _write(root / "mart_platform_table", TABLE_ROWS, list(TABLE_ROWS[0]), amount)
     return str(root)
 
 
@@ -172,7 +203,10 @@ def folder(gold: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ledger.loads(), hour=HOUR, failed_checks={"silver/orders": ["row_count"]}
     )
     datasets = {name: mart_dataset(name, gold_root=gold, hour=HOUR) for name in MARTS}
-    datasets["platform"] = Dataset(rows=platform, made_from={"ledger": 3})
+    told = platform_headline(gold_root=gold, hour=HOUR)
+    datasets["platform"] = Dataset(
+        rows=platform, made_from={**told.made_from, "ledger": 3}, headline=told.rows
+    )
     for name in TITLES:
         page = page_html(
             report_page(name),
@@ -182,6 +216,7 @@ def folder(gold: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
             made_from=datasets[name].made_from,
             others=[],
             script=script,
+            headline=datasets[name].headline,
         )
         (folder / f"{name}.html").write_text(page, "utf-8")
     return folder
@@ -258,9 +293,7 @@ def test_sales_are_golds_for_every_choice(pages: dict[str, Shown]) -> None:
 
 
 @pytest.mark.browser
-def test_stock_segments_spend_and_loads_are_those_of_their_tables(
-    pages: dict[str, Shown],
-) -> None:
+def test_stock_segments_and_spend_are_those_of_their_tables(pages: dict[str, Shown]) -> None:
     assert tiles(pages["stock"]) == {
         "products": "3",
         "pieces in stock": "60",
@@ -285,12 +318,37 @@ def test_stock_segments_spend_and_loads_are_those_of_their_tables(
     )
     assert (spend["ROAS Facebook"], spend["by a known click"]) == ("32.0", "20 %")
     assert "last ad that its buyer clicked" in pages["marketing"].page.inner_text("body")
-    loads = tiles(pages["platform"])
-    assert (loads["loads"], loads["success rate"], loads["rows read"]) == ("3", "66.7 %", "30")
-    assert (loads["rows in quarantine"], loads["checks that failed"]) == ("2", "1")
-    choose(pages["platform"], "asset", "silver/stores")
-    assert "the source hung up" in pages["platform"].page.inner_text("#table tbody")
-    choose(pages["platform"], "asset", "silver/orders")
-    choose(pages["platform"], "hour_text", "2026-11-20 17:00")
-    assert "failed checks: row_count" in pages["platform"].page.inner_text("#table tbody")
-    assert tiles(pages["platform"])["rows read"] == "20"
+
+
+@pytest.mark.browser
+def test_the_platform_s_figures_are_golds_and_its_loads_are_the_ledgers(
+    pages: dict[str, Shown],
+) -> None:
+    """At the top of all layers, of one, and of one hour; below by table, status and hour."""
+    one = pages["platform"]
+    assert tiles(one) == {
+        "completeness": "70.6 %",  # 12 of 17
+        "success rate": "66.7 %",  # 12 of 18
+        "minutes to Gold, mean": "6.0",
+        "minutes to Gold, most": "17.5",
+        "tables": "7",
+        "tables onboarded": "7",
+        "rows read": "160",
+        "rows in quarantine": "8",
+        "rate of quarantine": "5 %",
+        "checks that failed": "1",
+    }
+    said = one.page.inner_text("h1 + p")
+    assert "mart_platform_kpi (version 0), mart_platform_table (version 0), ledger" in said
+    choose(one, "asset", "silver/stores")
+    assert "the source hung up" in one.page.inner_text("#table tbody")
+    assert tiles(one)["rows read"] == "160"
+    choose(one, "asset", "silver/orders")
+    choose(one, "hour_text", "2026-11-20 17:00")
+    assert "failed checks: row_count" in one.page.inner_text("#table tbody")
+    assert tiles(one)["completeness"] == "85.7 %"  # 6 of 7
+    assert tiles(one)["minutes to Gold, mean"] == "7.5"
+    choose(one, "layer", "silver")
+    found = tiles(one)
+    assert (found["completeness"], found["rows read"], found["tables"]) == ("66.7 %", "100", "3")
+    assert found["minutes to Gold, most"] == "\u2013"

@@ -1,4 +1,4 @@
-"""The platform's page as an asset: checks that failed when they last ran, and the ledger."""
+"""The platform's page as an asset: failed checks and the ledger, and Gold where there is some."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,9 @@ from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Ledger
 from retail_platform.control.loads import Counts
 from retail_platform.control.resource import ControlResource
+from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.serving.assets import build_report_defs
+from retail_platform.settings import PACKAGE
 
 PARTITIONS = dg.HourlyPartitionsDefinition("2026-03-01-00:00", fmt="%Y-%m-%d-%H:%M")
 ORDERS = dg.AssetKey(["silver", "orders"])
@@ -28,6 +30,7 @@ def orders(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 
 def test_checks_that_failed_last_and_loads_are_on_the_page(tmp_path: Path) -> None:
+    """Also where Gold could not be built, when the page is needed most: it has no marts here."""
     url = f"sqlite:///{tmp_path / 'control.db'}"
     ledger = Ledger(open_control(url))
     load = ledger.start(
@@ -53,7 +56,12 @@ def test_checks_that_failed_last_and_loads_are_on_the_page(tmp_path: Path) -> No
             [page],
             instance=instance,
             partition_key="2026-03-01-10:00",
-            resources={"control": ControlResource(url=url)},
+            resources={
+                "control": ControlResource(url=url),
+                "lakehouse": LakehouseResource(
+                    lake_url=str(tmp_path / "lake"), catalog=str(PACKAGE / "catalog")
+                ),
+            },
         )
     (made,) = result.asset_materializations_for_node("report__platform")
     assert made.metadata["dagster/row_count"].value == 1

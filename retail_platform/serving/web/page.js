@@ -2,9 +2,10 @@
 "use strict";
 (() => {
   const page = JSON.parse(document.getElementById("page").textContent);
-  const columns = page.data.columns;
-  const rows = page.data.rows.map((values) =>
-    Object.fromEntries(columns.map((name, i) => [name, values[i]])));
+  const named = (data) => data.rows.map((values) =>
+    Object.fromEntries(data.columns.map((name, i) => [name, values[i]])));
+  const rows = named(page.data);
+  const headline = named(page.headline);
   const hour = Date.parse(page.hour);
   const DAY = 24 * 3600 * 1000;
   const chosen = {};
@@ -16,6 +17,13 @@
   function measure(value, part) {
     if (value.sum) return total(part, value.sum);
     if (value.count) return part.length;
+    if (value.greatest || value.mean) {
+      const known = part.map((row) => row[value.greatest || value.mean])
+        .filter((one) => one !== null && one !== undefined);
+      if (!known.length) return null;
+      return value.greatest ? Math.max(...known)
+        : known.reduce((sum, one) => sum + one, 0) / known.length;
+    }
     const [above, below] = (value.ratio || value.change).map((name) => total(part, name));
     if (!below) return null;
     return value.ratio ? above / below : above / below - 1;
@@ -43,10 +51,11 @@
     return made;
   }
 
-  function selected() {
-    return rows.filter((row) =>
+  function selected(of) {
+    return of.filter((row) =>
       page.filters.every((filter) => {
         const value = chosen[filter.column];
+        if (of === headline && (row[filter.column] ?? null) === null) return true;
         if (filter.days) return !value || row[filter.column] > hour - value * DAY;
         return value === "" || String(row[filter.column]) === value;
       }));
@@ -83,9 +92,12 @@
 
   function showTiles(part) {
     const place = document.getElementById("tiles");
+    const above = selected(headline);
     place.replaceChildren(...page.tiles.map((tile) => {
       const box = element("div", undefined, "tile");
-      box.append(element("span", tile.label), element("b", written(tile, measure(tile, part))));
+      const [name] = [tile.sum || tile.greatest || tile.mean || tile.ratio || tile.change].flat();
+      const from = page.headline.columns.includes(name) ? above : part;
+      box.append(element("span", tile.label), element("b", written(tile, measure(tile, from))));
       return box;
     }));
   }
@@ -137,7 +149,7 @@
   }
 
   async function show() {
-    const part = selected();
+    const part = selected(rows);
     showTiles(part);
     showTable(part);
     await showCharts(part);
