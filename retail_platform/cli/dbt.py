@@ -26,6 +26,7 @@ def dbt(hour: datetime | None, arguments: tuple[str, ...]) -> None:
     from retail_platform.gold.by_hand import PROJECT, hand_environment, hand_project, run_by_hand
     from retail_platform.gold.project import DBT, staging_of
     from retail_platform.gold.runner import hour_variable
+    from retail_platform.gold.stored_partitions import STORED_PARTITIONS, stored_partitions
 
     platform = Platform.here()
     chosen = hour or last_loaded(platform)
@@ -34,6 +35,8 @@ def dbt(hour: datetime | None, arguments: tuple[str, ...]) -> None:
         hours = hour_variable([chosen]) if chosen else ""
         environment = hand_environment(project, lakehouse, staging=staging, hours=hours)
         if arguments:
+            # Not in a shell, in which a table may be rebuilt with others before the next command.
+            environment[STORED_PARTITIONS] = stored_partitions(lakehouse.gold_root)
             code = run_by_hand([sys.executable, "-c", DBT, *arguments], environment, PROJECT)
         else:
             # This environment's dbt comes first, whatever else the PATH holds.

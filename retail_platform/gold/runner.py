@@ -23,6 +23,7 @@ from dagster_dbt.core.dbt_cli_invocation import DbtCliInvocation
 from packaging.version import parse
 
 from retail_platform.gold.project import PARTIAL_PARSE, GoldProject
+from retail_platform.gold.stored_partitions import STORED_PARTITIONS, stored_partitions
 from retail_platform.gold.worker import DbtWorkerResource
 
 # Importing pyspark takes longer than the rest of the code location; only annotations need it here.
@@ -126,6 +127,7 @@ def start_build(
         "SPARK_REMOTE": lakehouse.remote_url,
         "RETAIL_GOLD_ROOT": lakehouse.gold_root,
         "RETAIL_STAGING": staging,
+        STORED_PARTITIONS: stored_partitions(lakehouse.gold_root),
         "RETAIL_HOUR": hour_variable(hours),
     }
     if selection.indirect_selection:

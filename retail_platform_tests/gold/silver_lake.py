@@ -18,6 +18,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from retail_platform.bronze.ledger_copy import LEDGER_SCHEMA, NAME, ensure_ledger_copy
 from retail_platform.gold.runner import NOT_HOURLY, hour_variable
+from retail_platform.gold.stored_partitions import STORED_PARTITIONS, stored_partitions
 from retail_platform.lakehouse.engine import EngineSession, open_engine
 from retail_platform.lakehouse.tables import Lakehouse
 from retail_platform.metadata.loader import Catalog, load_catalog
@@ -123,6 +124,7 @@ class SilverLake:
                 "RETAIL_GOLD_ROOT": self.gold_root,
                 "RETAIL_STAGING": str(self.root / "_staging" / "test"),
                 "RETAIL_HOUR": hour_variable(list(hours)),
+                STORED_PARTITIONS: stored_partitions(self.gold_root),
             },
         )
         assert success is succeeds, output[-6000:]

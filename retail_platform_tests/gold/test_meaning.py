@@ -1,5 +1,6 @@
 """What Gold's rows mean, against plain Python over the same Silver and against values by hand."""
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -263,6 +264,35 @@ def test_a_table_with_other_columns_is_named_and_a_full_refresh_mends_it(new_lak
         assert "dbt build --full-refresh --select dim_store+" in output
         lake.rebuild()
         assert lake.gold("dim_store") == expected
+
+
+def test_a_table_with_other_partitions_is_named_and_a_full_refresh_mends_it(
+    new_lake: NewLake,
+) -> None:
+    """One that was made before its model named a partition gives right rows, and reads them all."""
+    silver = SilverModel()
+    select = ("--select", "fct_marketing_spend")
+    with new_lake() as lake:
+        silver.process(HOURS[0], BATCHES[0])
+        silver.write_to(lake)
+        lake.dbt("run", *select, hours=[HOURS[0]])
+        expected = lake.gold("fct_marketing_spend")
+
+        location = f"{lake.gold_root}/fct_marketing_spend"
+        rows = DeltaTable(location).to_pyarrow_table()
+        shutil.rmtree(location)
+        write_deltalake(location, rows)
+        lake.open_again()
+        output = lake.dbt("run", *select, hours=[HOURS[0]], succeeds=False)
+        assert (
+            "gold.fct_marketing_spend is stored with partitions by nothing but its model wants "
+            "them by spend_month. Rebuild it: dbt build --full-refresh --select "
+            "fct_marketing_spend+"
+        ) in " ".join(output.split())
+        lake.dbt("run", "--full-refresh", *select)
+        lake.dbt("run", *select, hours=[HOURS[0]])
+        assert DeltaTable(location).metadata().partition_columns == ["spend_month"]
+        assert lake.gold("fct_marketing_spend") == expected
 
 
 def _live_sales(silver: SilverModel) -> Iterator[dict[str, Any]]:

@@ -33,6 +33,7 @@
     {#- Not the adapter's own way: of a partitioned table it finds no columns on Sail. -#}
     {%- set columns = run_query("select * from " ~ existing ~ " limit 0").column_names | list -%}
     {%- do assert_columns_documented(columns) -%}
+    {%- do assert_partitioned() -%}
     {%- set fresh = '(' ~ sql ~ ')' -%}
     {%- set partitions = none -%}
     {%- if config.get('partition_by') -%}
@@ -116,6 +117,19 @@
     {%- do exceptions.raise_compiler_error(
       "gold." ~ this.identifier ~ " has the columns " ~ columns | sort | join(', ')
       ~ " but the model documents " ~ documented | sort | join(', ')
+      ~ ". Rebuild it: dbt build --full-refresh --select " ~ this.identifier ~ "+"
+    ) -%}
+  {%- endif -%}
+{% endmacro %}
+
+{#- So has one that was made before its model named a partition: every merge would read all of it. -#}
+{% macro assert_partitioned() %}
+  {%- set stored = fromjson(env_var('RETAIL_STORED_PARTITIONS', '{}')).get(this.identifier) -%}
+  {%- set named = [config.get('partition_by')] if config.get('partition_by') else [] -%}
+  {%- if stored is not none and stored != named -%}
+    {%- do exceptions.raise_compiler_error(
+      "gold." ~ this.identifier ~ " is stored with partitions by " ~ (stored | join(', ') or 'nothing')
+      ~ " but its model wants them by " ~ (named | join(', ') or 'nothing')
       ~ ". Rebuild it: dbt build --full-refresh --select " ~ this.identifier ~ "+"
     ) -%}
   {%- endif -%}
