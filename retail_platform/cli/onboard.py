@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 @click.option("--update", is_flag=True, help="Add the columns that onboarded tables lack.")
 @click.option("--key", help="Source columns of the key, for one table without: COLUMN,COLUMN.")
 @click.option("--new-source", metavar="NAME", help="Create this source; needs the two below.")
-@click.option("--url-env", metavar="VARIABLE", help="Environment variable with its URL or folder.")
+@click.option(
+    "--url-env",
+    metavar="VARIABLE",
+    help="Environment variable with its URL, ODBC connection string or folder.",
+)
 @click.option("--timezone", metavar="ZONE", help="IANA zone of its naive timestamps.")
 @click.option(
     "--kind",
-    type=click.Choice(["sql", "files"]),
+    type=click.Choice(["sql", "odbc", "files"]),
     default="sql",
     show_default=True,
     help="Kind of the new source.",
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     metavar="SETTING=VARIABLE",
     help="Variables of a new source's login, such as sftp.password=DROPS_PASSWORD; repeatable.",
 )
+@click.option("--dialect", help="SQL of a new source of kind odbc, as sqlglot calls it: oracle.")
+@click.option("--clock-query", metavar="SQL", help="Query of a new database's present.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; writes with --yes only.")
 def onboard(
     tables: tuple[str, ...],
@@ -43,8 +49,10 @@ def onboard(
     new_source: str | None,
     url_env: str | None,
     timezone: str | None,
-    kind: Literal["sql", "files"],
+    kind: Literal["sql", "odbc", "files"],
     login: tuple[str, ...],
+    dialect: str | None,
+    clock_query: str | None,
     as_json: bool,
 ) -> None:
     """Look into a source and write the row and the contract of its tables.
@@ -56,7 +64,7 @@ def onboard(
     from retail_platform.cli.platform import Platform
     from retail_platform.metadata.onboarding import onboard as propose
 
-    created = _new_source(new_source, kind, url_env, timezone, login)
+    created = _new_source(new_source, kind, url_env, timezone, login, dialect, clock_query)
     onboarding = propose(
         Platform.here().settings.catalog,
         tables,
@@ -83,19 +91,26 @@ def onboard(
 
 def _new_source(
     name: str | None,
-    kind: Literal["sql", "files"],
+    kind: Literal["sql", "odbc", "files"],
     url_env: str | None,
     timezone: str | None,
     login: tuple[str, ...],
+    dialect: str | None,
+    clock_query: str | None,
 ) -> "NewSource | None":
     from retail_platform.metadata.onboarding_scope import NewSource
 
     if name is None:
-        if url_env or timezone or login:
-            raise click.UsageError("--url-env, --timezone and --login go with --new-source NAME")
+        if url_env or timezone or login or dialect or clock_query:
+            raise click.UsageError(
+                "--url-env, --timezone, --login, --dialect and --clock-query go with --new-source "
+                "NAME"
+            )
         return None
     if not url_env or not timezone:
         raise click.UsageError("--new-source needs --url-env VARIABLE and --timezone ZONE")
+    if (kind == "odbc") != (dialect is not None) or (kind == "odbc" and not clock_query):
+        raise click.UsageError("--kind odbc needs --dialect and --clock-query, for both differ")
     if any("=" not in setting for setting in login):
         raise click.UsageError("--login takes SETTING=VARIABLE")
     return NewSource(
@@ -104,6 +119,8 @@ def _new_source(
         variable=url_env,
         timezone=timezone,
         login=dict(setting.split("=", 1) for setting in login),
+        dialect=dialect,
+        clock_query=clock_query,
     )
 
 

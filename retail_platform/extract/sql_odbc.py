@@ -7,12 +7,14 @@ described to be is an error, never cut.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from retail_platform.extract.odbc_catalogue import OdbcCatalogue, odbc_catalogue
 from retail_platform.extract.sql_driver import BATCH_ROWS, CONNECT_SECONDS, Driver
 from retail_platform.failures import PermanentFailure
 
@@ -63,6 +65,20 @@ class OdbcDriver(Driver):
         """
         with self.told(place):
             return self._reader(text, as_described=True).schema
+
+    @contextmanager
+    def catalogue(self, place: str) -> Generator[OdbcCatalogue, None, None]:
+        """The driver's catalogue functions, over a connection of their own.
+
+        Args:
+            place: What is asked for, for messages.
+
+        Raises:
+            TransientFailure: The database cannot be reached.
+            PermanentFailure: The database, or its driver, refuses.
+        """
+        with self.told(place), odbc_catalogue(self._connection, int(CONNECT_SECONDS)) as found:
+            yield found
 
     def _reach(self) -> None:
         return  # Only the driver knows where its database is; its login has a timeout.

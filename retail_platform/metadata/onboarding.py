@@ -232,6 +232,7 @@ def _changes(
             variable=new_source.variable,
             timezone=new_source.timezone,
             login=new_source.login_blocks,
+            settings={"dialect": new_source.dialect, "clock_query": new_source.clock_query},
         )
     for proposal in updated:
         row = rows[proposal.entity]

@@ -62,7 +62,10 @@ class CatalogueDescriber:
         """
         order = {name: place for place, name in enumerate(names)}
         found = sorted(self._catalogue.described(names), key=lambda table: order[table.name])
-        return [replace(table, sample=tuple(self._sample(table))) for table in found]
+        return [
+            replace(table, unique=self._proved(table), sample=tuple(self._sample(table)))
+            for table in found
+        ]
 
     def unique(self, table: str, columns: Sequence[str]) -> bool:
         """Whether no two rows of the whole table agree in these columns and none is NULL.
@@ -78,6 +81,13 @@ class CatalogueDescriber:
         twice = self._any(table).group_by(*map(tree.column, columns), copy=False)
         twice.having(several, copy=False)
         return not any(self._source.ask(query, place=table) for query in (with_nulls, twice))
+
+    def _proved(self, table: SourceTable) -> tuple[tuple[str, ...], ...]:
+        """The unique columns of a table; asked of the table itself where they may be its key."""
+        if table.promised:
+            return table.unique
+        needed = () if table.primary_key else table.unique
+        return tuple(columns for columns in needed if self.unique(table.name, columns))
 
     def _any(self, table: str) -> exp.Select:
         return tree.select({"found": tree.number(1)}, tree.table(table)).limit(1, copy=False)

@@ -257,7 +257,7 @@ def _type(table: SourceTable, column: SourceColumn, notes: list[str]) -> str:
         if whole:
             values = _plain_numbers(table, values)
         return text_type(values, whole_numbers=whole)
-    if table.dialect != "sqlite" or not present(values) or fits(column.physical, values):
+    if table.promised or not present(values) or fits(column.physical, values):
         return column.physical
     found = text_type(values, whole_numbers=False)
     if column.physical.startswith("decimal") and fits("double", values):

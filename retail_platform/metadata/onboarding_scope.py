@@ -6,6 +6,7 @@ Nothing is proposed here; that is in ``onboarding_proposal``.
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
@@ -15,21 +16,25 @@ from pydantic import ValidationError
 from retail_platform.extract.file_roots import open_root
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.sql_dialects import dialect_of
+from retail_platform.extract.sql_odbc import OdbcDriver
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.connections import (
     Connection,
     FilesConnection,
     FromEnvironment,
+    OdbcConnection,
     SqlConnection,
 )
 from retail_platform.metadata.loader import Catalog, Table
 from retail_platform.metadata.onboarding_catalogue import CatalogueDescriber
 from retail_platform.metadata.onboarding_files import describe_files
+from retail_platform.metadata.onboarding_odbc import OdbcTables
 from retail_platform.metadata.onboarding_sql import SqlDescriber
 from retail_platform.metadata.onboarding_sql_server import SqlServerCatalogue
 from retail_platform.metadata.onboarding_tables import SourceTable
 
 _SHOWN_NAMES = 40
+_CATALOGUE_TIMEOUT = timedelta(minutes=5)
 _NO_ZONE = "UTC"
 """Nothing is asked by time."""
 
@@ -40,17 +45,22 @@ class NewSource:
 
     Attributes:
         name: Its name.
-        kind: ``sql`` or ``files``.
-        variable: Environment variable with the database's URL or the folder.
+        kind: ``sql``, ``odbc`` or ``files``.
+        variable: Environment variable with the database's URL, its ODBC connection string, or the
+            folder.
         timezone: IANA zone of its naive timestamps.
         login: For files that lie elsewhere: variables by setting, ``{"sftp.password": "PASS"}``.
+        dialect: For ODBC: the database's SQL, as sqlglot calls it.
+        clock_query: For databases: query of its present; ODBC has none of its own.
     """
 
     name: str
-    kind: Literal["sql", "files"]
+    kind: Literal["sql", "odbc", "files"]
     variable: str
     timezone: str
     login: Mapping[str, str] = field(default_factory=dict)
+    dialect: str | None = None
+    clock_query: str | None = None
 
     @property
     def login_blocks(self) -> dict[str, dict[str, str]]:
@@ -173,12 +183,17 @@ def describer_of(
     if isinstance(connection, SqlConnection):
         url = _value(source, connection.url.env, environ)
         return _sql_describer(url, source)
+    if isinstance(connection, OdbcConnection):
+        text = _value(source, connection.connection_string.env, environ)
+        return _odbc_describer(text, source, connection.dialect)
     if isinstance(connection, FilesConnection):
         return _Files(connection, source, environ)
     if connection is None and new_source is not None:
         if new_source.kind == "files":
             return _Files(new_source.files_connection(), source, environ)
         url = _value(source, new_source.variable, environ)
+        if new_source.kind == "odbc":
+            return _odbc_describer(url, source, new_source.dialect or "")
         return _sql_describer(url, source)
     kind = connection.kind if connection is not None else "unknown"
     raise PermanentFailure(
@@ -194,6 +209,12 @@ def _sql_describer(url: str, source: str) -> Describer:
         return SqlDescriber(url, source)
     database = SqlSource(url, _NO_ZONE, name=source)
     return CatalogueDescriber(database, SqlServerCatalogue(database))
+
+
+def _odbc_describer(connection: str, source: str, dialect: str) -> Describer:
+    database = SqlSource(connection, _NO_ZONE, name=source, odbc=dialect)
+    driver = OdbcDriver(connection, source, _CATALOGUE_TIMEOUT)
+    return CatalogueDescriber(database, OdbcTables(driver, dialect, source))
 
 
 def _value(source: str, variable: str, environ: Mapping[str, str]) -> str:
@@ -215,7 +236,9 @@ def names_of(
     """
     existing = describer.names()
     clocks = " ".join(
-        t.connection.clock_query or "" for t in own if isinstance(t.connection, SqlConnection)
+        t.connection.clock_query or ""
+        for t in own
+        if isinstance(t.connection, SqlConnection | OdbcConnection)
     ).split()
     hidden = describer.views() | {name for name in existing if name in clocks}
     found: dict[str, None] = {}

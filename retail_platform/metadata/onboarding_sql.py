@@ -17,19 +17,17 @@ from sqlalchemy.types import TypeEngine
 from retail_platform.control.redaction import redact
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.onboarding_tables import (
+    EXACT,
+    MOST_DIGITS,
     SAMPLE_ROWS,
     ForeignKey,
     SourceColumn,
     SourceTable,
 )
 
-EXACT = "decimal(38,18)"
-"""For numbers of no declared precision: twenty digits before the point and eighteen after it."""
-
 _SYSTEM_SCHEMAS = {"information_schema", "pg_catalog", "pg_toast"}
 _DRIVERS = {"postgresql": "postgresql+psycopg"}
 _SQLGLOT = {"postgresql": "postgres", "sqlite": "sqlite"}
-_MAX_PRECISION = 38
 
 Reflected = Mapping[tuple[str | None, str], Any]
 
@@ -163,6 +161,8 @@ class SqlDescriber:
                 sample=tuple(self._sample(name, [c["name"] for c in reflected], key)),
                 ordered=bool(key),
                 dialect=_SQLGLOT[self._dialect],
+                # SQLite types values, not columns; its constraints hold.
+                promised=self._dialect != "sqlite",
             )
 
     def _comments(self, inspector: sa.Inspector, wanted: dict[str, Any]) -> Reflected:
@@ -295,6 +295,6 @@ def _physical(kind: TypeEngine[Any], dialect: str) -> str | None:
 
 
 def _decimal(kind: sa.Numeric[Any]) -> str:
-    if kind.precision is None or kind.precision > _MAX_PRECISION:
+    if kind.precision is None or kind.precision > MOST_DIGITS:
         return EXACT
     return f"decimal({kind.precision},{kind.scale or 0})"

@@ -11,6 +11,9 @@ from functools import cached_property
 
 SAMPLE_ROWS = 500
 """Rows of a table that a proposal looks at: the last ones by its key."""
+MOST_DIGITS = 38
+EXACT = "decimal(38,18)"
+"""For numbers of no declared precision: twenty digits before the point and eighteen after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,8 @@ class SourceTable:
         sample: Some rows, the last ones by primary key first; values as text, NULL as None.
         ordered: Whether the sample is in the order of the key.
         dialect: SQL dialect of the checks, as sqlglot calls it.
+        promised: Whether its values are of the declared types, and unique where that is declared:
+            not in SQLite, and not wherever an ODBC driver says so.
         rowversion: Column that every change of a row sets anew; None where there is none.
         tracked: Whether the source keeps a list of its changes (SQL Server's Change Tracking).
         path: For files: the pattern of an hour's path.
@@ -79,6 +84,7 @@ class SourceTable:
     sample: tuple[dict[str, str | None], ...] = field(default=(), repr=False)
     ordered: bool = False
     dialect: str = ""
+    promised: bool = True
     rowversion: str | None = None
     tracked: bool = False
     path: str | None = None

@@ -57,6 +57,9 @@ def inline(value: object) -> str:
     return dumped.removesuffix("\n").removesuffix("\n...")
 
 
+_ADDRESSES = {"sql": "url", "odbc": "connection_string", "files": "root"}
+
+
 def source_text(
     *,
     name: str,
@@ -64,25 +67,27 @@ def source_text(
     variable: str,
     timezone: str,
     login: Mapping[str, Mapping[str, str]],
+    settings: Mapping[str, str | None],
 ) -> str:
     """The beginning of a new source's file, up to its tables.
 
     Args:
         name: Name of the source.
         kind: Kind of its connection.
-        variable: Environment variable with its URL or root.
+        variable: Environment variable with its URL, connection string or root.
         timezone: IANA zone of its naive timestamps.
         login: Variables of the login, by its block and setting.
+        settings: Further settings; those that are None are left out.
     """
-    place = "url" if kind == "sql" else "root"
     blocks = "".join(
-        f"  {block}:\n" + "".join(f"    {key}: {{env: {env}}}\n" for key, env in settings.items())
-        for block, settings in login.items()
+        f"  {block}:\n" + "".join(f"    {key}: {{env: {env}}}\n" for key, env in variables.items())
+        for block, variables in login.items()
     )
+    further = "".join(f"  {k}: {inline(value)}\n" for k, value in settings.items() if value)
     return (
         f"source: {name}\n"
-        f"connection:\n  kind: {kind}\n  {place}: {{env: {variable}}}\n  timezone: {timezone}\n"
-        f"{blocks}tables:\n"
+        f"connection:\n  kind: {kind}\n  {_ADDRESSES[kind]}: {{env: {variable}}}\n"
+        f"  timezone: {timezone}\n{further}{blocks}tables:\n"
     )
 
 

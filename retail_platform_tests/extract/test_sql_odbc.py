@@ -4,58 +4,26 @@ What they prove of a legacy database: connecting, describing, windows and failur
 exact its driver's texts are, and that sqlglot writes its dialect, only that database can tell.
 """
 
-import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.loader import load_catalog
+from retail_platform_tests.extract.odbc import connection, require_driver
 from retail_platform_tests.extract.postgres import run
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.fixtures import Opener
-from retail_platform_tests.services import require_service
 
 HOUR = datetime(2026, 11, 20, 14, tzinfo=UTC)
 EVERYTHING = Window(hour=HOUR, start=None, end=HOUR + timedelta(hours=1), initial=True)
 CLOCK = "select now from clock"
 PASSWORD = "p@ss}w;rd=1"
-
-
-def require_driver(name: str, package: str) -> None:
-    """Skips the calling test or fixture where unixODBC has no such driver, or fails it."""
-    program = shutil.which("odbcinst")
-    listed = ""
-    if program:
-        found = subprocess.run([program, "-q", "-d"], capture_output=True, text=True, check=False)
-        listed = found.stdout
-    require_service(package, found=f"[{name}]" in listed)
-
-
-def connection(url: str, **changed: str) -> str:
-    """The ODBC connection string of a PostgreSQL URL."""
-    at = sa.make_url(url)
-    parts = {
-        "Driver": "PostgreSQL Unicode",
-        "Server": at.host,
-        "Port": at.port,
-        "Database": at.database,
-        "UID": at.username,
-        "PWD": at.password,
-    } | changed
-    return ";".join(f"{name}={_braced(str(value))}" for name, value in parts.items())
-
-
-def _braced(value: str) -> str:
-    """A value as connection strings have it: braces only where a sign needs them."""
-    return "{" + value.replace("}", "}}") + "}" if set(value) & set(" ;{}='") else value
 
 
 @pytest.fixture
