@@ -6,13 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 import retail_platform.simulator.simulator as simulator_module
+from retail_platform.extract.sql import SqlSource
+from retail_platform.extract.sql_postgresql import SnapshotSession
+from retail_platform.extract.sql_reader import SqlReader
+from retail_platform.extract.window import Window
+from retail_platform.metadata.loader import load_catalog
+from retail_platform.settings import PACKAGE
 from retail_platform.simulator import Simulator
 from retail_platform.simulator.postgres import postgres_programs
 from retail_platform.simulator.shifts import COMPANY_ZONE
@@ -85,6 +93,35 @@ def test_the_database_shows_the_change_log_at_each_hour(
         with psycopg.connect(served) as connection:
             ((now,),) = connection.execute("SELECT now FROM clock").fetchall()
         assert now == moment
+
+
+@pytest.mark.postgres
+def test_the_first_load_reads_lines_by_ranges_side_by_side(
+    simulator: Simulator, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the platform's own catalog says; a usual hour is one query."""
+    table = load_catalog(PACKAGE / "catalog").by_entity["purchase_order_lines"]
+    asked: list[str] = []
+    stream = SnapshotSession.stream
+
+    def told(session: SnapshotSession, text: str, *, place: str) -> Iterator[pa.RecordBatch]:
+        asked.append(text)
+        return stream(session, text, place=place)
+
+    monkeypatch.setattr(SnapshotSession, "stream", told)
+    hour = simulator.clock - HOUR
+    expected = simulator.log.state("purchase_order_lines", simulator.clock)
+    source = SqlSource(served, COMPANY_ZONE.key, "select now from clock", name="suppliers")
+    with closing(SqlReader(source)) as reader:
+        first = Window.of_hour(hour, buffer=timedelta(), initial=True)
+        rows = reader.read(table, first).read_all()
+        assert sum('"purchase_order_id" >=' in text for text in asked) == 15, "of 16 ranges"
+        asked.clear()
+        usual = Window.of_hour(hour, buffer=timedelta(), initial=False)
+        assert reader.read(table, usual).read_all().num_rows < len(expected)
+        assert not any('"purchase_order_id" >=' in text for text in asked)
+    keys = zip(rows["purchase_order_id"].to_pylist(), rows["line_number"].to_pylist(), strict=True)
+    assert sorted(keys) == sorted(expected)
 
 
 @pytest.mark.postgres
