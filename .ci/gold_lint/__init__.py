@@ -63,6 +63,11 @@ def days_of(date: str, rows: str) -> list[list[int]]:
     return [[20513, 20513]]
 
 
+def hours_days() -> list[list[int]]:
+    """The days of the hours, since 1970."""
+    return [[20513, 20513]]
+
+
 def united_spans(spans: list[list[int]]) -> list[list[int]]:
     """Spans in order."""
     return sorted(spans)

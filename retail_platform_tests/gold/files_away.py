@@ -5,7 +5,6 @@ Not here: which models are built, and what they must have made of what was left 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from retail_platform_tests.gold.silver_lake import SilverLake
 
 @contextmanager
 def files_away(
-    lake: SilverLake, times: Mapping[str, str], is_away: Callable[[datetime, datetime], bool]
+    lake: SilverLake, times: Mapping[str, str], is_away: Callable[[Any, Any], bool]
 ) -> Iterator[dict[str, int]]:
     """Renames data files; their tables' logs name them still, so that reading one fails.
 
@@ -25,7 +24,7 @@ def files_away(
         lake: The lake; its engine is started again on both ends, so that it remembers no file.
         times: Table, such as ``silver/orders``, to the column whose least and greatest value in a
             file decide about it.
-        is_away: Whether a file with these two is taken away.
+        is_away: Whether a file with these two, moments or dates, is taken away.
 
     Yields:
         How many files of each table are away.

@@ -5,12 +5,12 @@ today and to a day of more than a year ago; the files of all other days are away
 and the result is that of a full refresh with all of them.
 """
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from retail_platform_tests.gold.files_away import files_away
-from retail_platform_tests.gold.scenario import click
+from retail_platform_tests.gold.scenario import click, line, stock
 from retail_platform_tests.gold.silver_lake import NewLake, SilverLake, utc
 from retail_platform_tests.gold.silver_model import Row
 
@@ -22,6 +22,13 @@ APART = timedelta(days=10)
 REACH = timedelta(days=45)
 """Files further than this from a touched day are away: attribution window and rest of a month."""
 CLICKS = ("fct_web_session", "fct_order_click")
+MARTS = (
+    "mart_attributed_sales",
+    "mart_sales_by_region_category",
+    "mart_sales_kpi",
+    "mart_sales_vs_spend",
+    "mart_stock_turnover",
+)
 
 
 def _event(name: str, at: datetime, hour: datetime = BEFORE, **changes: object) -> Row:
@@ -76,6 +83,15 @@ def _write(lake: SilverLake, entity: str, column: str, rows: Iterable[Row]) -> N
         lake.add(entity, together)
 
 
+def _far_from(*days: datetime) -> Callable[[datetime | date, datetime | date], bool]:
+    def is_far(first: datetime | date, last: datetime | date) -> bool:
+        ends = [f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"]
+        near = [(f"{day - REACH:%Y-%m-%d}", f"{day + REACH:%Y-%m-%d}") for day in days]
+        return all(ends[1] < begins or ends[0] > until for begins, until in near)
+
+    return is_far
+
+
 def test_visits_and_clicks_are_built_from_the_days_that_an_hour_touches(new_lake: NewLake) -> None:
     """A click of long ago joins visits and leads to orders; one of today is moved, one comes."""
     events, orders = _history()
@@ -96,16 +112,13 @@ def test_visits_and_clicks_are_built_from_the_days_that_an_hour_touches(new_lake
         _write(lake, "web_events", "occurred_at", events)
         _write(lake, "orders", "ordered_at", orders)
 
-        def untouched(first: datetime, last: datetime) -> bool:
-            return all(last < day - REACH or first > day + REACH for day in (LONG_AGO, TODAY))
-
         times = {
             "silver/web_events": "occurred_at",
             "silver/orders": "ordered_at",
             "gold/fct_web_session": "started_at",
             "gold/fct_order_click": "ordered_at",
         }
-        with files_away(lake, times, untouched) as away:
+        with files_away(lake, times, _far_from(LONG_AGO, TODAY)) as away:
             assert all(count > 10 for count in away.values()), away
             lake.dbt("run", "--select", *CLICKS, hours=[HOUR])
         built = {name: lake.gold(name) for name in CLICKS}
@@ -119,3 +132,40 @@ def test_visits_and_clicks_are_built_from_the_days_that_an_hour_touches(new_lake
     }
     joined = [row for row in built["fct_web_session"] if row["click_id"] == "late"]
     assert [row["event_count"] for row in joined] == [3]
+
+
+def test_marts_are_built_from_the_days_that_an_hour_touches(new_lake: NewLake) -> None:
+    """A sale of today; facts of months that today does not look back on are away."""
+    events, orders = _history()
+    lines = [_line(row) for row in orders]
+    with new_lake() as lake:
+        lake.write("web_events", events)
+        lake.write("stock_levels", [_stock()])
+        _write(lake, "orders", "ordered_at", orders)
+        lake.write("order_lines", lines)
+        lake.rebuild()
+        orders.append(_order(99, HOUR + timedelta(minutes=5), HOUR))
+        _write(lake, "orders", "ordered_at", orders)
+        lake.write("order_lines", [*lines, _line(orders[-1])])
+        lake.dbt("run", "--exclude", *MARTS, hours=[HOUR])
+
+        times = {
+            "gold/fct_sales": "sold_date",
+            "gold/fct_order_click": "ordered_date",
+            "gold/mart_attributed_sales": "sold_date",
+        }
+        with files_away(lake, times, _far_from(TODAY)) as away:
+            assert all(count > 10 for count in away.values()), away
+            lake.dbt("run", "--select", *MARTS, hours=[HOUR])
+        built = {name: lake.gold(name) for name in MARTS}
+        assert any(row["sold_hour"] == HOUR for row in built["mart_attributed_sales"])
+        lake.rebuild()
+        assert built == {name: lake.gold(name) for name in MARTS}
+
+
+def _line(header: Row) -> Row:
+    return line(header["order_id"], 1, 10, 2, "09:00:00") | {"_hour": header["_hour"]}
+
+
+def _stock() -> Row:
+    return stock(10, 50, "09:00:00") | {"valid_from": BEFORE, "is_current": True, "_hour": BEFORE}

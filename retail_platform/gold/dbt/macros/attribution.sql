@@ -19,15 +19,15 @@
   as decimal(19, 0)) * cast('0.0001' as decimal(5, 4)) as decimal(19, 4))
 {%- endmacro %}
 
-{#- The UTC days whose attribution an hour's build can change: of sales, spend, and clicks of orders. -#}
+{#- The UTC days (spans) whose attribution an hour's build can change: of sales, spend, clicks of orders. -#}
 {% macro touched_attribution_days() -%}
-  {{ touched_days() }}
-  union
-  select ordered_date from {{ ref('fct_order_click') }} where {{ in_hours('_hour') }}
+  {{ return(united_spans(
+    touched_days() + days_of('ordered_date', ref('fct_order_click') ~ ' where ' ~ in_hours('_hour'))
+  )) }}
 {%- endmacro %}
 
 {% macro scope_touched_attribution() -%}
-  sold_date in ({{ touched_attribution_days() }})
+  {{ date_in_spans('sold_date', touched_attribution_days()) }}
 {%- endmacro %}
 
 {#- One kind of movement of a period: its own measures, and zero for those of the other kinds. -#}

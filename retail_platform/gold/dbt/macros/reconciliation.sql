@@ -13,7 +13,8 @@
   day       the bucket's UTC day, by which an hour's build finds what it touched; none: everything
 -#}
 {% macro differing_totals(model, silver, measures, by=[], day=none) -%}
-{%- set columns = by + measures %}
+{%- set columns = by + measures -%}
+{%- set compared = is_reconciled(day) %}
 select
   {% for column in by %}{{ column }}, {% endfor %}
   {%- for measure in measures %}
@@ -28,7 +29,7 @@ from (
     {%- for measure in measures %}cast({{ measure }} as decimal(30, 4)) as {{ measure }}, {% endfor %}
     {{- 'true' if loop.first else 'false' }} as is_silver
   from ({{ side }}) as side
-  where {{ is_reconciled(day) }}
+  where {{ compared }}
   {{- ' union all' if not loop.last }}
   {%- endfor %}
 ) as sides
@@ -173,14 +174,8 @@ having
   when another run has loaded later hours already. Without hours everything is compared.
 -#}
 {% macro is_reconciled(day) -%}
-  {%- set touched = touched_days() -%}
-  {%- set told -%}
-    select cast(hour as date) from (select explode({{ hours_array() }}) as hour)
-    union
-    select cast(ordered_at as date) from {{ source('silver', 'orders') }} where {{ in_hours('_hour') }}
-    union
-    select cast(sold_at as date) from {{ source('silver', 'pos_transactions') }} where {{ in_hours('_hour') }}
-  {%- endset -%}
+  {%- do ref('fct_sales') -%}
+  {%- do ref('fct_marketing_spend') -%}
   {%- set ahead -%}
     {%- for entity in ['orders', 'order_lines', 'pos_transactions', 'stock_levels', 'facebook_insights', 'google_campaign_performance', 'purchase_orders', 'purchase_order_lines'] %}
     select max(_hour) as hour from {{ source('silver', entity) }}
@@ -191,6 +186,10 @@ having
     true
   {%- else -%}
     coalesce((select max(hour) from ({{ ahead }})) <= timestamp'{{ hours() | last }}+00:00', true)
-    {%- if day %} and {{ day }} in ({{ touched }} union {{ told }}){% endif -%}
+    {%- if day %} and {{ date_in_spans(day, united_spans(
+      hours_days() + touched_days()
+      + days_of('cast(ordered_at as date)', source('silver', 'orders') ~ ' where ' ~ in_hours('_hour'))
+      + days_of('cast(sold_at as date)', source('silver', 'pos_transactions') ~ ' where ' ~ in_hours('_hour'))
+    )) }}{% endif -%}
   {%- endif -%}
 {%- endmacro %}

@@ -83,68 +83,54 @@
 {%- endmacro %}
 
 {% macro scope_touched_sales_hours() -%}
-  sold_hour in (
+  {{ in_spans('sold_hour', touched_sales_days()) }} and sold_hour in (
     select {{ exploded_hours('_touched_hours') }} from {{ ref('fct_sales') }} where {{ in_hours('_hour') }}
   )
 {%- endmacro %}
 
 {#- The days on which a changed sale counts: its own, and those that look back on it. -#}
 {% macro scope_touched_kpi_days() -%}
-  cast(period_start as date) in ({{ shifted_days(touched_sales_days(), [0, 7, 364]) }})
+  {{ in_spans('period_start', shifted_spans(touched_sales_days(), [0, 7, 364])) }}
 {%- endmacro %}
 
-{#- The UTC days of every hour that a sale changed by this build has or ever had. -#}
-{% macro touched_sales_days() -%}
-  select distinct cast(touched_hour as date) as day from (
-    select {{ exploded_hours('_touched_hours') }} as touched_hour from {{ ref('fct_sales') }} where {{ in_hours('_hour') }}
-  )
+{#- The UTC days (spans) of every hour that a row of a fact that this build changed has or ever had. -#}
+{% macro touched_fact_days(fact, rows='true') -%}
+  {{ return(days_of(
+    'cast(touched_hour as date)',
+    "(select " ~ exploded_hours('_touched_hours') ~ " as touched_hour from " ~ fact
+    ~ " where " ~ in_hours('_hour') ~ " and " ~ rows ~ ")"
+  )) }}
 {%- endmacro %}
 
-{#- Days (a query of one column, day) and those so many days later. -#}
-{% macro shifted_days(days, shifts) -%}
-  select date_add(day, shift) as day from ({{ days }})
-  cross join (select explode(array({{ shifts | join(', ') }})) as shift)
+{% macro touched_sales_days() -%}{{ return(touched_fact_days(ref('fct_sales'))) }}{%- endmacro %}
+
+{#- The UTC days (spans) of every hour that a sale or an ad hour changed by this build has or ever had. -#}
+{% macro touched_days() -%}
+  {{ return(united_spans(touched_sales_days() + touched_fact_days(ref('fct_marketing_spend')))) }}
 {%- endmacro %}
 
 {% macro scope_touched_days() -%}
-  cast(period_start as date) in ({{ touched_attribution_days() }})
+  {{ in_spans('period_start', touched_attribution_days()) }}
 {%- endmacro %}
 
 {% macro scope_touched_stock_days() -%}
-  stock_date in ({{ touched_stock_days() }})
-{%- endmacro %}
-
-{#- The UTC days of every hour that a sale or an ad hour changed by this build has or ever had. -#}
-{% macro touched_days() -%}
-  {%- for fact in [ref('fct_sales'), ref('fct_marketing_spend')] %}
-  select cast(touched_hour as date) from (
-    select {{ exploded_hours('_touched_hours') }} as touched_hour from {{ fact }} where {{ in_hours('_hour') }}
-  )
-  {%- if not loop.last %} union {% endif -%}
-  {%- endfor -%}
+  {{ date_in_spans('stock_date', touched_stock_days()) }}
 {%- endmacro %}
 
 {#-
-  The days whose turnover this hour's build can have changed: its own day, days whose stock it wrote,
-  days since the earliest end of a stock version that it closed (rows that are gone leave no other
-  trace), and the days that look back on a changed sale.
+  The days (spans) whose turnover this hour's build can have changed: its own day, days whose stock it
+  wrote, days since the earliest end of a stock version that it closed (rows that are gone leave no
+  other trace), and the days that look back on a changed sale.
 -#}
 {% macro touched_stock_days() -%}
-  select cast(hour as date) from (select explode({{ hours_array() }}) as hour)
-  union
-  select stock_date from {{ ref('fct_stock_level') }} where {{ in_hours('_hour') }}
-  union
-  select stock_date from {{ ref('fct_stock_level') }}
-  where stock_date >= (
-    select min(cast(valid_to as date)) from {{ source('silver', 'stock_levels') }}
-    where {{ in_hours('_hour') }} and valid_to is not null
-  )
-  union
-  select date_add(sold_date, day_offset) from (
-    select distinct cast(sold_hour as date) as sold_date from (
-      select {{ exploded_hours('_touched_hours') }} as sold_hour from {{ ref('fct_sales') }}
-      where {{ in_hours('_hour') }} and source = 'sales'
+  {%- set sold = touched_fact_days(ref('fct_sales'), "source = 'sales'") -%}
+  {{ return(united_spans(
+    hours_days()
+    + days_of('stock_date', ref('fct_stock_level') ~ ' where ' ~ in_hours('_hour'))
+    + day_spans(
+      "select min(cast(valid_to as date)) as first_day, cast(" ~ end_of_time() ~ " as date) as last_day from "
+      ~ source('silver', 'stock_levels') ~ " where " ~ in_hours('_hour') ~ " and valid_to is not null"
     )
-  )
-  cross join (select explode(sequence(0, {{ var('turnover_days') - 1 }})) as day_offset)
+    + widened_spans(sold, 0, var('turnover_days') - 1)
+  )) }}
 {%- endmacro %}

@@ -1,5 +1,8 @@
 {{ config(unique_key='attribution_key', scope='scope_touched_attribution', partition_by='sold_month') }}
 {#- The rule is stated in the description. A touched day is divided anew, whole. -#}
+{%- if is_hourly() -%}
+  {%- set days = touched_attribution_days() -%}
+{%- endif %}
 with sales as (
   select
     sale.sold_hour, sale.sold_date, sale.region, sale.currency,
@@ -12,10 +15,14 @@ with sales as (
     ) = 1 then cast(1 as decimal(19, 4)) else cast(0 as decimal(19, 4)) end as order_count,
     click.platform, click.campaign_key, sale._hour
   from {{ ref('fct_sales') }} as sale
-  left join {{ ref('fct_order_click') }} as click on click.order_number = sale.order_number
+  left join (
+    select order_number, platform, campaign_key from {{ ref('fct_order_click') }}
+    where platform is not null
+    {% if is_hourly() %} and {{ date_in_spans('ordered_date', days) }} {% endif %}
+  ) as click on click.order_number = sale.order_number
   where not sale.is_deleted and not sale.is_cancelled
   {% if is_hourly() %}
-    and sale.sold_date in ({{ touched_attribution_days() }})
+    and {{ date_in_spans('sale.sold_date', days) }}
   {% endif %}
 ),
 
@@ -61,7 +68,7 @@ day_spend as (
   from {{ ref('fct_marketing_spend') }}
   where not is_deleted
   {% if is_hourly() %}
-    and cast(spend_hour as date) in ({{ touched_attribution_days() }})
+    and {{ in_spans('spend_hour', days) }}
   {% endif %}
   group by cast(spend_hour as date), currency, platform, campaign_key
   having sum(spend) > 0

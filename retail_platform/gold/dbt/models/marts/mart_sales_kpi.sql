@@ -11,9 +11,7 @@ with buckets as (
     net_amount, costed_amount, cost_amount, line_count, _hour
   from {{ ref('mart_sales_by_region_category') }}
   {% if is_hourly() %}
-  where cast(sold_hour as date) in (
-    {{ shifted_days(shifted_days(touched_sales_days(), [0, 7, 364]), [0, -7, -364]) }}
-  )
+  where {{ in_spans('sold_hour', shifted_spans(touched_sales_days(), [0, 7, 364, -7, -364, 357, -357])) }}
   {% endif %}
 ),
 

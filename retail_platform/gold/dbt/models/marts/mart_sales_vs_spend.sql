@@ -6,6 +6,9 @@
   'sales_net', 'returns_amount', 'sales_facebook', 'sales_google', 'sales_unattributed',
   'sales_last_click', 'orders_facebook', 'orders_google', 'spend_facebook', 'spend_google',
 ] -%}
+{%- if is_hourly() -%}
+  {%- set days = touched_attribution_days() -%}
+{%- endif %}
 with movements as (
   select
     sold_hour as hour_start, currency,
@@ -17,7 +20,7 @@ with movements as (
   from {{ ref('fct_sales') }}
   where not is_deleted and not is_cancelled
   {% if is_hourly() %}
-    and sold_date in ({{ touched_attribution_days() }})
+    and {{ date_in_spans('sold_date', days) }}
   {% endif %}
   group by sold_hour, currency
   union all
@@ -33,7 +36,7 @@ with movements as (
     }) }}
   from {{ ref('mart_attributed_sales') }}
   {% if is_hourly() %}
-  where sold_date in ({{ touched_attribution_days() }})
+  where {{ date_in_spans('sold_date', days) }}
   {% endif %}
   group by sold_hour, currency
   union all
@@ -47,7 +50,7 @@ with movements as (
   from {{ ref('fct_marketing_spend') }}
   where not is_deleted
   {% if is_hourly() %}
-    and cast(spend_hour as date) in ({{ touched_attribution_days() }})
+    and {{ in_spans('spend_hour', days) }}
   {% endif %}
   group by spend_hour, currency
 ),

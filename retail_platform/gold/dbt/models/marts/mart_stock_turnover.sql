@@ -1,9 +1,12 @@
 {{ config(unique_key='turnover_key', scope='scope_touched_stock_days') }}
 {#- A day's turnover looks back over the sales of var('turnover_days') days, the day itself included. -#}
+{%- if is_hourly() -%}
+  {%- set days = touched_stock_days() -%}
+{%- endif %}
 with hourly_stock as (
   select product_key, product_id, stock_date, stock_hour, sum(cast(quantity as bigint)) as quantity, max(_hour) as _hour
   from {{ ref('fct_stock_level') }}
-  {% if is_hourly() %} where stock_date in ({{ touched_stock_days() }}) {% endif %}
+  {% if is_hourly() %} where {{ date_in_spans('stock_date', days) }} {% endif %}
   group by product_key, product_id, stock_date, stock_hour
 ),
 
@@ -19,8 +22,7 @@ daily_sales as (
   select product_key, sold_date, sum(cast(quantity as bigint)) as units
   from {{ ref('fct_sales') }}
   where source = 'sales' and not is_cancelled and not is_deleted
-    and sold_date > date_sub((select min(stock_date) from daily_stock), {{ var('turnover_days') }})
-    and sold_date <= (select max(stock_date) from daily_stock)
+  {% if is_hourly() %} and {{ date_in_spans('sold_date', widened_spans(days, var('turnover_days') - 1, 0)) }} {% endif %}
   group by product_key, sold_date
 ),
 
