@@ -154,11 +154,14 @@ def _watched(
     ended = threading.Event()
 
     def watch() -> None:
+        done, cursor = 0, None
         while not ended.wait(POLL_SECONDS):
-            records = instance.get_records_for_run(
-                run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
-            ).records
-            on_progress(len(records))
+            # Only what is new since: reading a record costs as much as writing it.
+            new = instance.get_records_for_run(
+                run_id, cursor=cursor, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+            )
+            done, cursor = done + len(new.records), new.cursor
+            on_progress(done)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
