@@ -3,10 +3,17 @@
 They come with the package vl-convert-python, so that no page and no build needs a network.
 """
 
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from retail_platform.serving.whole_files import write_whole
+
+BUNDLED = """
+import sys, vl_convert
+sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())
+"""
 
 
 def vega_script(cache: Path) -> str:
@@ -17,10 +24,10 @@ def vega_script(cache: Path) -> str:
     """
     path = cache / f"vega-{version('vl-convert-python')}.js"
     if not path.exists():
-        # Imported here: a native library of 80 MB that is needed once a deployment.
-        import vl_convert
-
-        bundle = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] - has defaults
+        # A process: the library, which brings a V8, keeps 127 MB, and is needed once a deployment.
+        bundle = subprocess.run(
+            [sys.executable, "-c", BUNDLED], stdout=subprocess.PIPE, encoding="utf-8", check=True
+        ).stdout
         # A closing tag within a script would end it.
         write_whole(path, bundle.replace("</script", "<\\/script"))
     return path.read_text("utf-8")
