@@ -24,6 +24,8 @@ classification raised or stated             minor      access may have to be ask
 rule on rows added, changed or removed      minor      what counts as a good row shifts
 promise of service weakened or removed      breaking   readers plan by it
 promise of service added or strengthened    minor
+end of support set, put off or taken back   minor      readers have the time, or the whole of it
+end of support moved nearer                 breaking   readers plan by it
 status to ``retired``                       breaking   nobody keeps it any more
 other status, column added                  minor
 texts, team, order of columns               patch      nothing that a query sees
@@ -40,6 +42,7 @@ from retail_platform.metadata.contract_change import Change, Level, rule_changes
 from retail_platform.metadata.contract_columns import column_changes
 from retail_platform.metadata.contract_terms import SlaProperty
 
+END_OF_SUPPORT = "endofsupport"
 SHORTER_IS_BETTER = ("latency", "frequency", "tier")
 
 
@@ -95,7 +98,7 @@ def _service(released: Contract, working: Contract) -> Iterator[Change]:
         old, new = before.get(kind), after.get(kind)
         if old == new:
             continue
-        weaker = old is not None and (new is None or _is_weaker(kind, old, new))
+        weaker = old is not None and _is_weaker(kind, old, new)
         yield Change(
             column=None,
             field=f"slaProperties.{kind}",
@@ -108,7 +111,12 @@ def _service(released: Contract, working: Contract) -> Iterator[Change]:
         )
 
 
-def _is_weaker(kind: str, old: SlaProperty, new: SlaProperty) -> bool:
+def _is_weaker(kind: str, old: SlaProperty, new: SlaProperty | None) -> bool:
+    if new is None:
+        return kind != END_OF_SUPPORT
+    if kind == END_OF_SUPPORT:
+        # ISO dates: their order is that of their text.
+        return str(new.value) < str(old.value)
     if old.span is not None and new.span is not None:
         return new.span > old.span
     if kind in SHORTER_IS_BETTER:

@@ -11,17 +11,9 @@ import yaml
 
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.onboarding_proposal import Column, Proposal
+from retail_platform.metadata.types import logical_type
 
 WIDTH = 100
-_LOGICAL = {
-    "bigint": "integer",
-    "int": "integer",
-    "double": "number",
-    "string": "string",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamp",
-}
 _BLOCK = ("columns", "references")
 """Keys of a row that get a line for each item where one line is too short."""
 
@@ -156,10 +148,9 @@ def contract_text(proposal: Proposal, *, source: str) -> str:
 
 def property_lines(column: Column, key: Sequence[str]) -> list[str]:
     """The lines of a column of a contract, without indentation."""
-    logical = "number" if column.physical.startswith("decimal") else _LOGICAL[column.physical]
     first: dict[str, object] = {
         "name": column.name,
-        "logicalType": logical,
+        "logicalType": logical_type(column.physical),
         "physicalType": column.physical,
     }
     if column.required:

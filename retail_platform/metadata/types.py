@@ -16,6 +16,7 @@ SIMPLE: dict[str, pa.DataType] = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
+LOGICAL = {"int": "integer", "bigint": "integer", "double": "number"}
 
 
 def arrow_type(physical: str) -> pa.DataType:
@@ -29,6 +30,16 @@ def arrow_type(physical: str) -> pa.DataType:
     if physical not in SIMPLE:
         raise ValueError(f"unknown type {physical!r}; known: {[*SIMPLE, 'decimal(p,s)']}")
     return SIMPLE[physical]
+
+
+def logical_type(physical: str) -> str:
+    """The ``logicalType`` (ODCS v3.1) of a ``physicalType``.
+
+    Raises:
+        ValueError: the platform does not know the type.
+    """
+    arrow_type(physical)
+    return "number" if DECIMAL.fullmatch(physical) else LOGICAL.get(physical, physical)
 
 
 def is_wider(old: str, new: str) -> bool:

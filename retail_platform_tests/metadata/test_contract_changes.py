@@ -152,3 +152,26 @@ def test_the_same_contract_has_no_changes() -> None:
     """A version number alone is no change."""
     after = released() | {"version": "1.1.0"}
     assert compare(Contract.model_validate(released()), Contract.model_validate(after)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        (None, "2027-03-31", Level.MINOR),
+        ("2027-03-31", "2027-06-30", Level.MINOR),
+        ("2027-03-31", None, Level.MINOR),
+        ("2027-03-31", "2027-01-31", Level.MAJOR),
+    ],
+    ids=["set", "put off", "taken back", "nearer"],
+)
+def test_an_end_of_support_may_only_move_away(
+    before: str | None, after: str | None, level: Level
+) -> None:
+    """Readers plan by it: they may get more time than they were told, and not less."""
+
+    def ending(day: str | None) -> Contract:
+        tree = released()
+        tree["slaProperties"] += [{"property": "endOfSupport", "value": day}] if day else []
+        return Contract.model_validate(tree)
+
+    assert required_level(compare(ending(before), ending(after))) is level
