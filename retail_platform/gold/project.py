@@ -5,6 +5,7 @@ dbt run time and opens no engine. Not here: assets (`assets`) and builds (`runne
 """
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from retail_platform.failures import PermanentFailure
 
 MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
+_LOG = logging.getLogger(__name__)
 # Needs no `dbt` on the PATH.
 DBT = "from dbt.cli.main import cli; cli(prog_name='dbt')"
 
@@ -100,7 +102,7 @@ class GoldProject:
         scratch.mkdir(parents=True)
         try:
             done = subprocess.run(
-                [sys.executable, "-c", DBT, "parse", "--no-partial-parse"],
+                [sys.executable, "-c", DBT, "parse", "--no-partial-parse", "--log-level", "warn"],
                 env=self.environment(scratch),
                 cwd=self.project_dir,
                 capture_output=True,
@@ -112,6 +114,9 @@ class GoldProject:
                     f"dbt cannot parse the project {self.project_dir.name} of Gold. Mend the file "
                     f"that it names:\n{done.stdout[-4000:]}{done.stderr[-1000:]}"
                 )
+            if done.stdout.strip():
+                # Deprecated versions that are still read, for one.
+                _LOG.warning("dbt on the project of Gold:\n%s", done.stdout.strip())
             if not self.parsed_dir.exists():
                 scratch.rename(self.parsed_dir)
         finally:

@@ -51,13 +51,13 @@ def test_build_snapshot_test_and_docs_work_on_the_lake(home: Path) -> None:
     """One build of one table with its tests, on Silver tables that exist by contract, and docs."""
     built = run(home, "--", "build", "--select", "+fct_marketing_spend", "+snap_campaign")
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    assert "PASS primary_key_fct_marketing_spend_spend_key" in built.stdout
+    assert "PASS primary_key_fct_marketing_spend_v1_spend_key" in built.stdout
     assert (home / "lake" / "gold" / "snap_campaign" / "_delta_log").is_dir()
     assert not list((home / "lake" / "_staging").glob("*"))
     again = run(home, "--", "docs", "generate")
     assert again.returncode == 0, again.stdout[-3000:]
     catalog = json.loads((home / "dbt" / "target" / "catalog.json").read_text("utf-8"))
-    assert "model.retail_gold.dim_campaign" in catalog["nodes"]
+    assert "model.retail_gold.dim_campaign.v1" in catalog["nodes"]
 
 
 def test_freshness_of_sources_is_asked_of_the_lake(home: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -162,7 +163,7 @@ def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
         silver.process(HOURS[0], BATCHES[0])
         silver.process(HOURS[1], BATCHES[1])
         silver.write_to(lake)
-        result = _run(gold, lake, KEYS, ledger_of_loaded_silver(tmp_path, KEYS))
+        result = run_gold(gold, lake, KEYS, ledger_of_loaded_silver(tmp_path, KEYS))
         events = {
             event.asset_key.to_user_string(): event.materialization
             for event in result.get_asset_materialization_events()
@@ -193,7 +194,7 @@ def test_a_failing_build_names_the_hour_and_keeps_its_log(
         silver.write_to(lake)
         lake.drop("silver", "order_lines")
         url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
-        result = _run(gold, lake, KEYS[:1], url, succeeds=False)
+        result = run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         failure = result.failure_data_for_node("gold_build")
         assert failure is not None
         message = failure.error.to_string() if failure.error else ""
@@ -220,7 +221,7 @@ def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
         silver.process(HOURS[0], BATCHES[0])
         silver.write_to(lake)
         url = ledger_of_loaded_silver(tmp_path, KEYS[:1], failed="customers")
-        result = _run(gold, lake, KEYS[:1], url, succeeds=False)
+        result = run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         blocked = {
             "gold/dim_customer",
             "gold/fct_sales",
@@ -257,7 +258,7 @@ def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
 
         ledger = Ledger(open_control(url))
         _load(ledger, "silver/customers", HOURS[0])
-        repaired = _run(gold, lake, KEYS[:1], url)
+        repaired = run_gold(gold, lake, KEYS[:1], url)
         assert len(repaired.get_asset_materialization_events()) == TABLES
         assert ledger.standing(Status.BLOCKED) == []
 
@@ -277,7 +278,7 @@ def test_a_source_that_is_left_out_blocks_nothing(
         _load(ledger, ASSET, HOURS[0])
         for entity in set(ENTITIES) - {"suppliers"}:
             _load(ledger, f"silver/{entity}", HOURS[0])
-        _run(gold, lake, KEYS[:1], f"sqlite:///{tmp_path / 'control.db'}")
+        run_gold(gold, lake, KEYS[:1], f"sqlite:///{tmp_path / 'control.db'}")
         assert [row["name"] for row in lake.gold("dim_supplier")] == ["Unknown"]
 
 
@@ -293,7 +294,7 @@ def test_a_test_that_does_not_pass_blocks_what_is_made_of_its_table(
         products = DeltaTable(lake.root / "silver" / "products").to_pyarrow_table().to_pylist()
         lake.write("products", [*products, products[0]])
         lake.open_again()
-        _run(gold, lake, KEYS[:1], url, succeeds=False)
+        run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         rows = {row.asset: row for row in Ledger(open_control(url)).loads() if row.layer == "gold"}
         assert rows["gold/dim_product"].status is Status.SUCCESS
         below = [row for row in rows.values() if row.status is Status.BLOCKED]
@@ -313,7 +314,7 @@ def test_a_build_ends_with_its_engine(
         silver.write_to(lake)
         url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
         threading.Thread(target=_kill_engine_amid_build, args=(lake,), daemon=True).start()
-        result = _run(gold, lake, KEYS[:1], url, succeeds=False)
+        result = run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         failure = result.failure_data_for_node("gold_build")
         assert failure is not None
         assert failure.user_failure_data is not None
@@ -363,14 +364,16 @@ def _load(ledger: Ledger, asset: str, hour: datetime, error: str | None = None) 
         ledger.succeed(load, Counts())
 
 
-def _run(
+def run_gold(
     gold: dg.Definitions,
     lake: SilverLake,
     keys: list[str],
     control_url: str,
     *,
     succeeds: bool = True,
+    rebuilt: Sequence[str] = (),
 ) -> dg.ExecuteInProcessResult:
+    """Builds Gold for hours as a run does; or rebuilds some of its tables whole."""
     open_lake = OpenLake(lake.remote_url, lake.gold_root, lake.session)
     job = dg.Definitions.merge(
         gold,
@@ -381,7 +384,14 @@ def _run(
                     control_url=control_url, engine="embedded", poll_seconds=0.05
                 ),
             },
-            jobs=[dg.define_asset_job("gold", selection=dg.AssetSelection.groups("gold"))],
+            jobs=[
+                dg.define_asset_job(
+                    "gold",
+                    selection=dg.AssetSelection.keys(*(["gold", name] for name in rebuilt))
+                    if rebuilt
+                    else dg.AssetSelection.groups("gold"),
+                )
+            ],
         ),
     ).resolve_job_def("gold")
     result = job.execute_in_process(
@@ -389,6 +399,7 @@ def _run(
             "dagster/asset_partition_range_start": keys[0],
             "dagster/asset_partition_range_end": keys[-1],
         },
+        run_config={"ops": {"gold_build": {"config": {"full_refresh": bool(rebuilt)}}}},
         raise_on_error=False,
     )
     assert result.success is succeeds

@@ -140,8 +140,8 @@ def test_a_fact_without_its_dimension_counts_under_unknown(built: Built) -> None
         "Unclassified",
         5,
     )
-    assert _warned(built.printed, "relationships_fct_sales_product_key")
-    assert not _warned(built.printed, "relationships_fct_sales_customer_key")
+    assert _warned(built.printed, "relationships_fct_sales_v1_product_key")
+    assert not _warned(built.printed, "relationships_fct_sales_v1_customer_key")
 
 
 def test_a_line_without_its_order_waits(built: Built) -> None:
@@ -168,7 +168,7 @@ def test_an_unknown_currency_stands_alone(built: Built) -> None:
     (bought,) = (r for r in built.gold[-1]["mart_customer_segment"] if r["customer_id"] == 1)
     # Orders 2, 4, 6, 7, 8 and 9 are its own; 2, 6 and 9 are in dollars.
     assert (bought["order_count"], bought["net_amount"]) == (6, 3 * AMOUNT)
-    assert _warned(built.printed, "accepted_values_fct_sales_currency")
+    assert _warned(built.printed, "accepted_values_fct_sales_v1_currency")
 
 
 def test_an_empty_hour_adds_its_stock_and_nothing_else(built: Built) -> None:

@@ -31,8 +31,9 @@
     {%- endcall -%}
   {%- else -%}
     {#- Not the adapter's own way: of a partitioned table it finds no columns on Sail. -#}
-    {%- set columns = run_query("select * from " ~ existing ~ " limit 0").column_names | list -%}
-    {%- do assert_columns_documented(columns) -%}
+    {%- set stored = adapter.get_column_schema_from_query("select * from " ~ existing ~ " limit 0") -%}
+    {%- do assert_columns_documented(stored) -%}
+    {%- set columns = stored | map(attribute='name') | list -%}
     {%- do assert_partitioned() -%}
     {%- set fresh = '(' ~ sql ~ ')' -%}
     {%- set partitions = none -%}
@@ -110,14 +111,24 @@
   {%- endif -%}
 {%- endmacro %}
 
-{#- A table that was made by an older version of its model has other columns: say so before merging. -#}
+{#-
+  A table that was made by an older version of its model has other columns, or of other types, which
+  a MERGE would cast to silently: say so before merging.
+-#}
 {% macro assert_columns_documented(columns) %}
-  {%- set documented = model.columns.keys() | list -%}
-  {%- if documented | sort != columns | sort -%}
+  {%- set stored = [] -%}
+  {%- for column in columns -%}
+    {%- do stored.append(column.name ~ ' ' ~ column.dtype | lower) -%}
+  {%- endfor -%}
+  {%- set documented = [] -%}
+  {%- for column in model.columns.values() -%}
+    {%- do documented.append(column.name ~ ' ' ~ column.data_type | lower | replace(' ', '')) -%}
+  {%- endfor -%}
+  {%- if documented | sort != stored | sort -%}
     {%- do exceptions.raise_compiler_error(
-      "gold." ~ this.identifier ~ " has the columns " ~ columns | sort | join(', ')
-      ~ " but the model documents " ~ documented | sort | join(', ')
-      ~ ". Rebuild it: dbt build --full-refresh --select " ~ this.identifier ~ "+"
+      "gold." ~ this.identifier ~ " has the columns [" ~ stored | reject('in', documented) | sort | join(', ')
+      ~ "] where the model documents [" ~ documented | reject('in', stored) | sort | join(', ')
+      ~ "]. Rebuild it: dbt build --full-refresh --select " ~ model.fqn | join('.') ~ "+"
     ) -%}
   {%- endif -%}
 {% endmacro %}
@@ -130,7 +141,7 @@
     {%- do exceptions.raise_compiler_error(
       "gold." ~ this.identifier ~ " is stored with partitions by " ~ (stored | join(', ') or 'nothing')
       ~ " but its model wants them by " ~ (named | join(', ') or 'nothing')
-      ~ ". Rebuild it: dbt build --full-refresh --select " ~ this.identifier ~ "+"
+      ~ ". Rebuild it: dbt build --full-refresh --select " ~ model.fqn | join('.') ~ "+"
     ) -%}
   {%- endif -%}
 {% endmacro %}
