@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from retail_platform.cli.contract_layers import ContractLayers
     from retail_platform.metadata.contract_impact import Hit
-    from retail_platform.metadata.contract_releases import Checked, ContractFiles
+    from retail_platform.metadata.contract_releases import Checked
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -27,17 +28,24 @@ def contracts() -> None:
 def check(entities: tuple[str, ...], day: datetime | None, as_json: bool) -> None:
     """Compare the contracts with their last released versions.
 
-    A breaking change is refused with everything that it would reach and a way around it, unless a
-    change request in contracts/changes lets it through on its date. The version number must rise
-    with what changed. Exit code 1 where a contract may not go.
+    Silver's by the name of the entity, Gold's public models by theirs (mart_sales_kpi, or
+    mart_sales_kpi.v1). A breaking change is refused with what it would reach and a way around it:
+    in Silver unless a change request in contracts/changes lets it through on its date, and the
+    version number must rise with what changed; in Gold within a version of the model, and where a
+    version goes before its deprecation date. Exit code 1 where a contract may not go.
     """
+    from retail_platform.cli.contract_layers import ContractLayers
     from retail_platform.cli.platform import Platform
-    from retail_platform.metadata.contract_releases import ContractFiles
 
     platform = Platform.here()
-    files = ContractFiles(platform.settings.catalog)
-    checked = [files.check(entity, _day(day)) for entity in entities or files.entities]
-    hits = _impacts(platform, files, checked)
+    layers = ContractLayers(platform)
+    chosen = layers.named(entities) if entities else layers.all_known()
+    checked = [layer.check(entity, _day(day)) for layer, entity in chosen]
+    in_silver = [
+        one for one, (layer, _) in zip(checked, chosen, strict=True) if layer is layers.silver
+    ]
+    hits = _silver_impacts(platform, layers, in_silver)
+    hits |= _gold_readers(layers, [one for one in checked if one not in in_silver])
     if as_json:
         click.echo(json.dumps([_as_json(one, hits) for one in checked], indent=2, default=str))
     else:
@@ -55,14 +63,14 @@ def release(entities: tuple[str, ...], everything: bool, day: datetime | None) -
 
     Refused where `contracts check` says no.
     """
+    from retail_platform.cli.contract_layers import ContractLayers
     from retail_platform.cli.platform import Platform
-    from retail_platform.metadata.contract_releases import ContractFiles
 
     if bool(entities) == everything:
         raise click.UsageError("Name the contracts to release, or pass --all.")
-    files = ContractFiles(Platform.here().settings.catalog)
-    for entity in entities or files.working:
-        path = files.release(entity, _day(day))
+    layers = ContractLayers(Platform.here())
+    for layer, entity in layers.named(entities) if entities else layers.all_working():
+        path = layer.release(entity, _day(day))
         click.echo(f"{entity} {path.stem}: released as {path.parent.name}/{path.name}")
 
 
@@ -169,9 +177,20 @@ def _day(day: datetime | None) -> date:
     return day.date() if day else datetime.now(UTC).date()
 
 
-def _impacts(
+def _gold_readers(
+    layers: "ContractLayers", checked: list["Checked"]
+) -> dict[tuple[str, str], list["Hit"]]:
+    """Contract and text of every breaking change to who reads the model."""
+    return {
+        (one.entity, change.text): layers.gold.readers(one.entity)
+        for one in checked
+        for change in one.breaking
+    }
+
+
+def _silver_impacts(
     platform: Any,  # noqa: ANN401 - imported when a command runs
-    files: "ContractFiles",
+    layers: "ContractLayers",
     checked: list["Checked"],
 ) -> dict[tuple[str, str], list["Hit"]]:
     """Entity and text of every breaking change to what it reaches; compiles Gold only if needed."""
@@ -181,7 +200,7 @@ def _impacts(
     from retail_platform.metadata.contract_impact import impact, platform_checks
     from retail_platform.operations.downstream import platform_downstream
 
-    released = {one.entity: files.last_released(one.entity) for one in checked}
+    released = {one.entity: layers.silver.last_released(one.entity) for one in checked}
     downstream = platform_downstream(platform.settings, platform.catalog, released)
     found = {}
     for one, change in breaking:

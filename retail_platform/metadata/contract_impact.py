@@ -38,7 +38,7 @@ class Hit:
 
     Attributes:
         name: Its name.
-        kind: ``model``, ``snapshot``, ``test``, ``check`` or ``report``.
+        kind: ``model``, ``snapshot``, ``test``, ``check``, ``report`` or ``exposure``.
         columns: Its columns that are made of what changed.
         rows: Whether what changed decides which rows it has.
         via: The tables through which the change reaches it.

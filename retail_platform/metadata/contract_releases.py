@@ -6,7 +6,6 @@ breaking is decided in `contract_changes`; who is hit is found in `contract_impa
 """
 
 import re
-import shutil
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
@@ -92,6 +91,66 @@ class Checked:
         return [change for change in self.changes if change.is_breaking]
 
 
+class ReleasedContracts:
+    """Versions of contracts that consumers count on, each a file that never changes.
+
+    Args:
+        catalog: The catalog folder.
+        layer: ``silver`` or ``gold``.
+    """
+
+    def __init__(self, catalog: Path, layer: str) -> None:
+        self._folder = catalog / "contracts" / "released" / layer
+
+    @property
+    def entities(self) -> list[str]:
+        """Every entity of which a version was released."""
+        return sorted({path.parent.name for path in self._folder.glob("*/*.yaml")})
+
+    def versions(self, entity: str) -> dict[str, Path]:
+        """Released versions and their files, oldest first."""
+        paths = {path.stem: path for path in (self._folder / entity).glob("*.yaml")}
+        return {version: paths[version] for version in sorted(paths, key=version_of)}
+
+    def last(self, entity: str, major: int | None = None) -> Contract | None:
+        """The contract that consumers know; None where nothing was released.
+
+        Args:
+            entity: The contract.
+            major: Only versions that begin with this number.
+
+        Raises:
+            PermanentFailure: the file was changed, so that it says another version than its name.
+        """
+        paths = [
+            (version, path)
+            for version, path in self.versions(entity).items()
+            if major in (None, version_of(version)[0])
+        ]
+        if not paths:
+            return None
+        version, path = paths[-1]
+        contract = read_model(path, Contract)
+        if contract.version != version:
+            raise PermanentFailure(
+                f"{path.parent.name}/{path.name}: says version {contract.version}. Released files "
+                "never change: restore it from version control."
+            )
+        return contract
+
+    def add(self, entity: str, version: str, text: str) -> Path:
+        """Freezes a version; one that is frozen already stays as it is.
+
+        Returns:
+            The released file.
+        """
+        target = self._folder / entity / f"{version}.yaml"
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        return target
+
+
 class ContractFiles:
     """The contracts of a catalog folder: working, released, and the requests to change them.
 
@@ -101,6 +160,7 @@ class ContractFiles:
 
     def __init__(self, catalog: Path) -> None:
         self._root = catalog / "contracts"
+        self._released = ReleasedContracts(catalog, LAYER)
 
     @cached_property
     def working(self) -> dict[str, tuple[Path, Contract]]:
@@ -116,17 +176,11 @@ class ContractFiles:
     @cached_property
     def entities(self) -> list[str]:
         """Every entity that has or had a contract."""
-        released = {path.parent.name for path in self._released_root.glob("*/*.yaml")}
-        return sorted({*self.working, *released})
-
-    @property
-    def _released_root(self) -> Path:
-        return self._root / "released" / LAYER
+        return sorted({*self.working, *self._released.entities})
 
     def releases(self, entity: str) -> dict[str, Path]:
         """Released versions and their files, oldest first."""
-        paths = {path.stem: path for path in (self._released_root / entity).glob("*.yaml")}
-        return {version: paths[version] for version in sorted(paths, key=version_of)}
+        return self._released.versions(entity)
 
     def last_released(self, entity: str) -> Contract | None:
         """The contract that consumers know; None where nothing was released.
@@ -134,16 +188,7 @@ class ContractFiles:
         Raises:
             PermanentFailure: the file was changed, so that it says another version than its name.
         """
-        version, path = next(reversed(self.releases(entity).items()), (None, None))
-        if path is None:
-            return None
-        contract = read_model(path, Contract)
-        if contract.version != version:
-            raise PermanentFailure(
-                f"{path.parent.name}/{path.name}: says version {contract.version}. Released files "
-                "never change: restore it from version control."
-            )
-        return contract
+        return self._released.last(entity)
 
     def request(self, entity: str, version: str) -> ChangeRequest | None:
         """The change request for a version, if somebody wrote one.
@@ -275,11 +320,7 @@ class ContractFiles:
         if checked.problems:
             raise PermanentFailure(f"{entity}: not released: {'; '.join(checked.problems)}.")
         path, contract = self.working[entity]
-        target = self._released_root / entity / f"{contract.version}.yaml"
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        return target
+        return self._released.add(entity, contract.version, path.read_text(encoding="utf-8"))
 
 
 def version_of(text: str) -> Version:
