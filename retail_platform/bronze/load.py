@@ -12,7 +12,6 @@ from pyspark.sql.connect import functions as f
 
 from retail_platform.bronze.received import (
     CountedStream,
-    distinct_columns,
     in_stored_case,
     in_stored_types,
     watermark_column,
@@ -260,10 +259,7 @@ class BronzeLoader:
         )
         with original_failure(stream.reader()) as batches:
             commit = self.lakehouse.append(
-                "bronze",
-                self.table.bronze,
-                batches,
-                distinct=distinct_columns(self.table, received.schema.names),
+                "bronze", self.table.bronze, batches, {"_hour": window.hour}
             )
         self.reader.committed()
         if commit.inserted != stream.appended:

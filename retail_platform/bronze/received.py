@@ -137,20 +137,7 @@ def watermark_column(table: Table, received: Sequence[str]) -> str | None:
     """The received column that orders an incremental table's rows, as it is spelled there."""
     if table.row.watermark is None or table.row.load != "incremental":
         return None
-    return _spelled(table, table.row.watermark.column, received)
-
-
-def distinct_columns(table: Table, received: Sequence[str]) -> list[str]:
-    """The received columns that differ from row to row: a key of one column, and the watermark."""
-    key = table.row.key[0] if len(table.row.key) == 1 else None
-    watermark = table.row.watermark.column if table.row.watermark else None
-    found = [_spelled(table, column, received) for column in (key, watermark) if column]
-    return [column for column in found if column]
-
-
-def _spelled(table: Table, column: str, received: Sequence[str]) -> str | None:
-    """A column of Silver as the source spells it; None where it did not come."""
-    wanted = table.row.in_source(column).lower()
+    wanted = table.row.in_source(table.row.watermark.column).lower()
     return next((name for name in received if name.lower() == wanted), None)
 
 

@@ -14,12 +14,13 @@ from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, WriterProperties
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.lakehouse.parquet import rewritten
 from retail_platform.metadata.upkeep import Upkeep
 
 Result = TypeVar("Result")
@@ -30,8 +31,6 @@ FIRST_WAIT = 0.2
 """Seconds before a compaction that lost against another commit is tried again; then doubled."""
 CHECKPOINT_AFTER = 10
 """Commits without a checkpoint from which on one is written: readers open each of them."""
-READABLE_EVERYWHERE = WriterProperties(compression="SNAPPY")
-"""The codec that every reader of the lake knows, Synapse serverless among them."""
 LOG = "_delta_log"
 
 
@@ -172,12 +171,12 @@ def _rewrite(
             list(cluster_by),
             partition_filters=partitions,
             target_size=upkeep.target_bytes,
-            writer_properties=READABLE_EVERYWHERE,
+            writer_properties=rewritten(),
         )
     return delta.optimize.compact(
         partition_filters=partitions,
         target_size=upkeep.target_bytes,
-        writer_properties=READABLE_EVERYWHERE,
+        writer_properties=rewritten(),
     )
 
 

@@ -7,9 +7,10 @@ that belongs to ``bronze`` and ``silver``.
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, cast
 
 import pyarrow as pa
@@ -21,9 +22,9 @@ from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
 from pyspark.sql.connect.session import SparkSession
 
 from retail_platform.failures import PermanentFailure, TransientFailure
+from retail_platform.lakehouse.appending import append_rows
 from retail_platform.lakehouse.commits import MAINTENANCE, Commit
 from retail_platform.lakehouse.merges import Matched, Merge
-from retail_platform.lakehouse.parquet import appended
 from retail_platform.lakehouse.places import (
     Layer,
     abandoned_staging,
@@ -213,25 +214,20 @@ class Lakehouse:
         layer: Layer,
         name: str,
         batches: pa.RecordBatchReader,
-        *,
-        distinct: Sequence[str] = (),
+        partition: Mapping[str, datetime] = MappingProxyType({}),
     ) -> Commit:
         """Appends a stream of batches in one commit; nothing is visible before its end.
 
         Args:
             layer: Layer of the table.
             name: Name of the table.
-            batches: The rows, in the stored columns.
-            distinct: Columns of which few values are alike, if any.
+            batches: The rows, in the stored columns; where there are none, nothing is committed.
+            partition: The partition of the table that all rows belong to.
         """
         with self.alone(layer, name):
-            before = self.version(layer, name)
-            write_deltalake(
-                self.location(layer, name),
-                batches,
-                mode="append",
-                writer_properties=appended(distinct),
-            )
+            table = self.delta(layer, name)
+            before = table.version()
+            append_rows(table, self.location(layer, name), batches, partition)
             return self._commit(layer, name, before)
 
     def merge(

@@ -1,6 +1,7 @@
 """The row hash: equal for equal rows only, whatever separators, NULLs and column orders."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from retail_platform.bronze.row_hash import row_hashes
 
 # Few and nasty letters, so that texts collide when they are joined carelessly.
-texts = st.one_of(st.none(), st.text(alphabet="a1\x1f|0", max_size=4))
+texts = st.one_of(
+    st.none(),
+    st.text(alphabet="a1\x1f|0", max_size=4),
+    # Around the ends of words, and of what enters word by word.
+    st.builds(
+        lambda letter, length: letter * length + "b",
+        st.sampled_from(["\0", "a"]),
+        st.sampled_from([6, 7, 8, 15, 62, 63, 64, 200, 5000]),
+    ),
+)
 rows = st.fixed_dictionaries({"a": texts, "aa": texts, "b": texts})
 
 
@@ -67,6 +77,10 @@ TYPED = {
         st.one_of(st.none(), st.sampled_from([date(1970, 1, 1), date(9999, 1, 2)])),
     ),
     "moment": (pa.timestamp("us", "UTC"), MOMENTS),
+    "price": (
+        pa.decimal128(38, 4),
+        st.one_of(st.none(), st.sampled_from([Decimal(n) for n in (0, 1, -1, 2**64, "0.0001")])),
+    ),
     "rate": (pa.float64(), st.one_of(st.none(), st.sampled_from([0.0, 1.0, 0.1, 1e300]))),
     "text": (pa.string(), texts),
 }
@@ -85,6 +99,13 @@ def test_different_typed_rows_have_different_hashes(written: list[dict[str, Any]
     for first, first_hash in zip(written, hashes, strict=True):
         for second, second_hash in zip(written, hashes, strict=True):
             assert (first_hash == second_hash) == (first == second)
+
+
+@given(written=st.lists(typed_rows, min_size=2, max_size=6))
+def test_a_part_of_a_batch_has_the_hashes_of_its_rows(written: list[dict[str, Any]]) -> None:
+    """Arrow hands out parts of a batch that share its memory."""
+    batch = pa.RecordBatch.from_pylist(written, schema=SCHEMA)
+    assert row_hashes(batch.slice(1)) == row_hashes(batch).slice(1)
 
 
 def test_many_numbers_of_few_columns_keep_apart() -> None:
