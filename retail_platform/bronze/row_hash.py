@@ -49,10 +49,9 @@ def row_hashes(batch: pa.RecordBatch) -> pa.Array:
     Whole numbers, decimals, moments, days and truth values enter by value, everything else by the
     bytes and the length of its text.
 
-    Measured on ten columns, two of them decimals and two of them texts: 0.15 us a row, where XXH3
+    Measured on ten columns, two of them decimals and two of them texts: 0.12 us a row, where XXH3
     over the row's joined texts took 0.37 us, and a cryptographic hash of them 1.5 us, more than
-    reading the row. As 32 hexadecimal digits the hash was two thirds of what the columns take in a
-    compressed file.
+    reading the row. As 32 hexadecimal digits the hash took 94 of a compressed file's 165 MB.
     """
     rows = batch.num_rows
     if rows == 0:

@@ -1,8 +1,9 @@
 """Appends to one partition of a table: a file that is written as the rows come, and its commit.
 
 Without an engine, as `storing`. delta-rs's own append looks for the partition of each row and takes
-every batch apart for it; measured on fourteen columns of 3 M rows, that was a third of the write,
-and of a small load's append two thirds. Here the caller knows the partition.
+every batch apart for it: measured on fourteen columns, 0.34 us of processor time a row in place of
+0.24 us, and 20 ms an append of a thousand rows in place of 12 ms. Here the caller knows the
+partition.
 
 Sources: the Delta protocol's sections on adding files, on partition values and on statistics.
 """
@@ -42,7 +43,13 @@ def append_rows(
         location: Where it lives.
         batches: Its rows, in its columns; the partition's may be left out.
         partition: The value of each partition column that all of the rows have, aware.
+
+    Raises:
+        ValueError: other columns partition the table.
     """
+    parted = table.metadata().partition_columns
+    if parted != list(partition):
+        raise ValueError(f"{location} is partitioned by {parted}, not by {list(partition)}")
     groups = row_groups(
         batch.drop_columns([name for name in partition if name in batch.schema.names])
         for batch in batches

@@ -27,8 +27,9 @@ def rewritten() -> WriterProperties:
 def write_batches(sink: pa.NativeFile, first: pa.Table, further: Iterable[pa.Table]) -> int:
     """Writes one file, a row group for each table, and returns the number of its rows.
 
-    Columns whose values hardly repeat in the first batch get no dictionary. Measured on fourteen
-    columns of 3 M rows, six of them such: 0.24 us a row in place of 0.36 us.
+    Columns whose values hardly repeat in the first batch get no dictionary, nor do nested ones.
+    Measured on fourteen columns of 3 M rows, six of the first kind: a third of the write is saved,
+    for files 3 % larger.
 
     Args:
         sink: Where the file goes.
@@ -73,6 +74,6 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 def _repeats(column: pa.Array) -> bool:
     if pa.types.is_nested(column.type):
-        return True
+        return False
     values = len(column) - column.null_count
     return values == 0 or values >= REPEATED * pc.count_distinct(column).as_py()

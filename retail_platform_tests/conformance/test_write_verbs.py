@@ -88,11 +88,15 @@ def test_an_hour_of_a_partitioned_table_is_found_by_its_literal(lake: Lakehouse)
     """Partition values are instants: an engine in another time zone would miss them."""
     schema = pa.schema([pa.field("id", pa.int64()), pa.field("_hour", pa.timestamp("us", "UTC"))])
     lake.ensure("bronze", "things", schema, partition_by=["_hour"])
-    rows = [{"id": n, "_hour": NOON.replace(hour=n)} for n in (9, 10, 10)]
-    lake.append("bronze", "things", batches(rows, schema))
+    for n, times in ((9, 1), (10, 2)):
+        hour = NOON.replace(hour=n)
+        rows = [{"id": n, "_hour": hour}] * times
+        commit = lake.append("bronze", "things", batches(rows, schema), {"_hour": hour})
+        assert commit.inserted == times
     assert lake.partition_rows("things", NOON.replace(hour=10)) == 2
-    read = lake.read("bronze", "things").where(f"_hour = {timestamp_literal(rows[0]['_hour'])}")
-    assert read.toArrow().to_pylist() == [rows[0]]
+    nine = NOON.replace(hour=9)
+    read = lake.read("bronze", "things").where(f"_hour = {timestamp_literal(nine)}")
+    assert read.toArrow().to_pylist() == [{"id": 9, "_hour": nine}]
 
 
 def merge(lake: Lakehouse, rows: Sequence[Row], **clauses: Any) -> Commit:
