@@ -87,7 +87,8 @@ class OdbcDriver(Driver):
         return self._reader(text)
 
     def _is_fault(self, error: BaseException) -> bool:
-        return type(error).__module__.startswith("arrow_odbc") or super()._is_fault(error)
+        told = type(error).__module__.startswith(("arrow_odbc", "pyodbc"))
+        return told or super()._is_fault(error)
 
     def _reader(self, text: str, *, as_described: bool = False) -> "BatchReader":
         try:

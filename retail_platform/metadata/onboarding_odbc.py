@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from retail_platform.extract import sql_tree as tree
-from retail_platform.extract.odbc_catalogue import OdbcCatalogue, OdbcError, Row
+from retail_platform.extract.odbc_catalogue import OdbcCatalogue, Row, of_no_such_function
 from retail_platform.extract.sql_odbc import OdbcDriver
 from retail_platform.failures import PermanentFailure
 from retail_platform.metadata.onboarding_tables import (
@@ -23,19 +23,19 @@ from retail_platform.metadata.onboarding_tables import (
     SourceTable,
 )
 
-_INDEXED = ("1", "2", "3")
+_INDEXED = (1, 2, 3)
 """Kinds of rows of SQLStatistics that are of an index: clustered, hashed, other."""
-_TABLE = "0"
-_PHYSICAL: Mapping[str, str] = {
-    "-7": "boolean",
-    **dict.fromkeys(("-6", "5", "4"), "int"),
-    "-5": "bigint",
-    **dict.fromkeys(("6", "7", "8"), "double"),
-    **dict.fromkeys(("9", "91"), "date"),
-    **dict.fromkeys(("11", "93"), "timestamp"),
+_TABLE = 0
+_PHYSICAL: Mapping[int, str] = {
+    -7: "boolean",
+    **dict.fromkeys((-6, 5, 4), "int"),
+    -5: "bigint",
+    **dict.fromkeys((6, 7, 8), "double"),
+    **dict.fromkeys((9, 91), "date"),
+    **dict.fromkeys((11, 93), "timestamp"),
 }
 """By ODBC's type codes, those of version 2 among them."""
-_DECIMALS = ("2", "3")
+_DECIMALS = (2, 3)
 _WRITTEN_DECIMAL = re.compile(r"(?:decimal|numeric|number)\((\d+)(?:,\s*(\d+))?\)", re.IGNORECASE)
 
 
@@ -82,10 +82,12 @@ class OdbcTables:
         yield from found
 
     def _listed(self, catalogue: OdbcCatalogue) -> list[Row]:
+        import pyodbc
+
         try:
             return catalogue.tables()
-        except OdbcError as error:
-            if not error.of_no_such_function:
+        except pyodbc.Error as error:
+            if not of_no_such_function(error):
                 raise
             raise self._by_hand(f"its ODBC driver cannot list tables ({error})") from error
 
@@ -102,7 +104,7 @@ class OdbcTables:
         if not columns:
             raise self._by_hand(f"its ODBC driver describes no columns of table {name}")
         key = [row for row in catalogue.primary_key(schema, bare) if row["name"]]
-        key_names = tuple(str(row["name"]) for row in sorted(key, key=_place))
+        key_names = tuple(row["name"] for row in sorted(key, key=_place))
         known = {column.name for column in columns}
         statistics = catalogue.statistics(schema, bare)
         indexes = {
@@ -121,7 +123,7 @@ class OdbcTables:
             foreign_keys=tuple(_foreign_keys(catalogue.foreign_keys(schema, bare))),
             indexed=frozenset(leading),
             comment=comment,
-            rows=int(rows[0]) if rows and rows[0] else None,
+            rows=rows[0] if rows else None,
             ordered=bool(key_names),
             dialect=self._dialect,
             promised=False,
@@ -129,20 +131,21 @@ class OdbcTables:
 
     def _column(self, row: Row) -> SourceColumn:
         return SourceColumn(
-            name=str(row["name"]),
+            name=row["name"],
             declared=row["type"] or "",
             physical=self._physical(row),
-            required=row["nullable"] == "0",
+            required=row["nullable"] == 0,
             comment=row["comment"] or "",
         )
 
     def _physical(self, row: Row) -> str | None:
-        declared, code = (row["type"] or "").lower(), row["code"] or ""
+        declared, code = (row["type"] or "").lower(), row["code"]
         written = _WRITTEN_DECIMAL.fullmatch(declared)
         if written or code in _DECIMALS:
-            size, scale = written.groups("0") if written else (row["size"] or "0", row["scale"])
-            fits = 0 < int(size) <= MOST_DIGITS and 0 <= int(scale or 0) <= int(size)
-            return f"decimal({size},{scale or 0})" if fits else EXACT
+            told = written.groups("0") if written else (row["size"] or 0, row["scale"] or 0)
+            size, scale = map(int, told)
+            fits = 0 < size <= MOST_DIGITS and 0 <= scale <= size
+            return f"decimal({size},{scale})" if fits else EXACT
         if declared in ("bool", "boolean"):
             return "boolean"
         physical = _PHYSICAL.get(code)
@@ -152,12 +155,12 @@ class OdbcTables:
         return physical or "string"
 
 
-def _spelled(schema: str | None, name: str | None) -> str:
-    return f"{schema}.{name}" if schema else str(name)
+def _spelled(schema: str | None, name: str) -> str:
+    return f"{schema}.{name}" if schema else name
 
 
 def _place(row: Row) -> int:
-    return int(row["place"] or 0)
+    return row["place"]
 
 
 def _indexes(found: Sequence[Row]) -> dict[str, tuple[bool, list[str]]]:
@@ -165,11 +168,11 @@ def _indexes(found: Sequence[Row]) -> dict[str, tuple[bool, list[str]]]:
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in found:
         if row["kind"] in _INDEXED:
-            rows[str(row["index"])].append(row)
+            rows[row["index"]].append(row)
     return {
         index: (
-            all(row["not_unique"] == "0" and not row["filter"] for row in parts),
-            [str(row["name"]) for row in sorted(parts, key=_place)],
+            not any(row["not_unique"] or row["filter"] for row in parts),
+            [row["name"] for row in sorted(parts, key=_place)],
         )
         for index, parts in rows.items()
     }
@@ -184,7 +187,7 @@ def _foreign_keys(found: Sequence[Row]) -> Iterator[ForeignKey]:
         keys[-1].append(row)
     for rows in keys:
         yield ForeignKey(
-            columns=tuple(str(row["name"]) for row in rows),
+            columns=tuple(row["name"] for row in rows),
             table=_spelled(rows[0]["referred_schema"], rows[0]["referred_table"]),
-            referred=tuple(str(row["referred"]) for row in rows),
+            referred=tuple(row["referred"] for row in rows),
         )

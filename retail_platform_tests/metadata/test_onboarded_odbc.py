@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import pyodbc
 import pytest
 from click.testing import CliRunner
 
 from retail_platform.cli import main
-from retail_platform.extract.odbc_catalogue import OdbcCatalogue, OdbcError
+from retail_platform.extract.odbc_catalogue import OdbcCatalogue
 from retail_platform.failures import PermanentFailure, TransientFailure
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.metadata.onboarding import onboard
@@ -140,7 +141,7 @@ def test_failures_name_source_and_cure(
         assert "guess" not in str(raised.value)
 
     def none(_: object) -> None:
-        raise OdbcError("IM001 Driver does not support this function", "IM001")
+        raise pyodbc.Error("IM001", "Driver does not support this function")
 
     with monkeypatch.context() as patch:
         patch.setattr(OdbcCatalogue, "tables", none)
