@@ -1,6 +1,7 @@
 """The embedded engine is a child process: what it keeps, how it ends, and what it says."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ STATEMENTS = 150
 KEPT_MB = 25
 """Twice what the engine keeps of that many statements is more, wherever it keeps it."""
 ENDS_SECONDS = 30
+STARTS = 200
+"""Beside a session, one start in twenty failed while gRPC took part in it."""
 
 OPENED = """
 import sys
@@ -97,3 +100,15 @@ def test_an_engine_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -
         open_engine(Engine.EMBEDDED),
     ):
         pass
+
+
+def test_programs_can_be_started_beside_a_session() -> None:
+    """As pyspark starts Spark's JVM: a function runs in the child before its program does."""
+
+    def ignore_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with open_engine(Engine.EMBEDDED) as session:
+        for _ in range(STARTS):
+            statements(session.spark, 1)
+            subprocess.run(["/bin/true"], input=b"", check=True, preexec_fn=ignore_interrupts)
