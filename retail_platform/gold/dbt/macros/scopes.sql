@@ -93,8 +93,12 @@
   {{ in_spans('period_start', shifted_spans(touched_sales_days(), [0, 7, 364])) }}
 {%- endmacro %}
 
-{#- The UTC days (spans) of every hour that a row of a fact that this build changed has or ever had. -#}
+{#-
+  The UTC days (spans) of every hour that a row of a fact that this build changed has or ever had; none
+  of a fact that is not there yet, as when docs are made of a lake in which few models were built.
+-#}
 {% macro touched_fact_days(fact, rows='true') -%}
+  {%- if load_relation(fact) is none -%}{{ return([]) }}{%- endif -%}
   {{ return(days_of(
     'cast(touched_hour as date)',
     "(select " ~ exploded_hours('_touched_hours') ~ " as touched_hour from " ~ fact
