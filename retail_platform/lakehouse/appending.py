@@ -21,7 +21,7 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, CommitProperties
 from pyarrow import fs
 
-from retail_platform.lakehouse.parquet import row_groups, write_batches
+from retail_platform.lakehouse.parquet import CODEC, row_groups, write_batches
 
 
 def append_rows(
@@ -59,7 +59,7 @@ def append_rows(
         return
     values = {name: _serialised(value) for name, value in partition.items()}
     folders = [f"{name}={quote(value)}" for name, value in values.items()]
-    path = "/".join([*folders, f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"])
+    path = "/".join([*folders, f"part-00000-{uuid.uuid4()}-c000.{CODEC.lower()}.parquet"])
     files = fs.PyFileSystem(DeltaStorageHandler(location))
     with files.open_output_stream(path) as sink:
         rows = write_batches(sink, first, groups)
