@@ -12,6 +12,7 @@ from retail_platform.lakehouse.engine import open_engine
 from retail_platform.settings import Engine
 from retail_platform_tests.extract.azurite import Azurite, azurite_server
 from retail_platform_tests.extract.postgres import postgres_server
+from retail_platform_tests.extract.tds_server import SqlServer, sql_server
 from retail_platform_tests.kafka import Cluster, kafka_cluster
 from retail_platform_tests.platform.fixtures import engine_address, new_box
 from retail_platform_tests.services import java_is_installed, require_service
@@ -45,4 +46,11 @@ def kafka() -> Iterator[Cluster]:
 def azurite() -> Iterator[Azurite]:
     """A running Azurite."""
     with azurite_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tds_server() -> Iterator[SqlServer]:
+    """A running stand-in for SQL Server; tests clear it before they use it."""
+    with sql_server() as running:
         yield running

@@ -22,23 +22,17 @@ from retail_platform.extract.sql import SqlSource
 from retail_platform.extract.sql_partitioned import Partitioning
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure, PlatformFailure, TransientFailure
-from retail_platform_tests.extract.tds_server import PASSWORD, SqlServer, sql_server
+from retail_platform_tests.extract.tds_server import PASSWORD, SqlServer
 
 HOUR = datetime(2026, 11, 20, 14, tzinfo=UTC)  # 06:00 in Los Angeles
 EVERYTHING = Window(hour=HOUR, start=None, end=HOUR + timedelta(hours=1), initial=True)
 ZONE = "America/Los_Angeles"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SqlServer]:
-    with sql_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: SqlServer) -> SqlServer:
-    running.clear()
-    return running
+def server(tds_server: SqlServer) -> SqlServer:
+    tds_server.clear()
+    return tds_server
 
 
 def source(server: SqlServer, zone: str = ZONE) -> SqlSource:

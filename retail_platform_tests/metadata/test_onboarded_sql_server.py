@@ -7,7 +7,6 @@ answers. That SQL Server fills its views so, whom it shows them, and how it keep
 tracks changes is not proved: the positions are those that the test sets.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +19,7 @@ from retail_platform.metadata.onboarding import onboard
 from retail_platform.metadata.onboarding_change import Onboarding
 from retail_platform.metadata.onboarding_scope import NewSource
 from retail_platform_tests.extract.tds_catalogue import Declared
-from retail_platform_tests.extract.tds_server import SqlServer, sql_server
+from retail_platform_tests.extract.tds_server import SqlServer
 from retail_platform_tests.platform.box import Box
 from retail_platform_tests.platform.fixtures import Opener
 
@@ -61,32 +60,26 @@ LOADED = {
 }
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SqlServer]:
-    with sql_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: SqlServer) -> SqlServer:
+def server(tds_server: SqlServer) -> SqlServer:
     """A shop: orders by watermark, prices by rowversion, members by Change Tracking."""
-    running.clear()
-    running.create(
+    tds_server.clear()
+    tds_server.create(
         "Members",
         {"MemberID": "bigint", "Name": "nvarchar(80)", "Level": "varchar(10)"},
         Declared(key=["MemberID"], comments={"": "Who shops", "Level": "Of the card"}),
     )
-    running.insert("Members", ("1", "Ada", "gold"), ("2", "Grace", "tin"))
-    running.track("Members", ["MemberID"])
-    running.create(
+    tds_server.insert("Members", ("1", "Ada", "gold"), ("2", "Grace", "tin"))
+    tds_server.track("Members", ["MemberID"])
+    tds_server.create(
         "sales.Prices",
         {"Sku": "varchar(20)", "Price": "smallmoney", "Version": "rowversion"},
         Declared(key=["Sku"], indexes={"IX_Version": ["Version"]}),
     )
-    running.insert(
+    tds_server.insert(
         "sales.Prices", ("a", "1.5000", "00000000000007D0"), ("b", "2.0000", "00000000000007D1")
     )
-    running.create(
+    tds_server.create(
         "sales.Order Lines",
         {**ORDERS, "MemberID": "bigint"},
         Declared(
@@ -99,13 +92,13 @@ def server(running: SqlServer) -> SqlServer:
             checks={"([Quantity]>=(0))": True, "([Discount]<(1))": False},
         ),
     )
-    running.insert("sales.Order Lines", (*LINE, "1"))
-    running.create(
+    tds_server.insert("sales.Order Lines", (*LINE, "1"))
+    tds_server.create(
         "sales.Open Orders", {"OrderID": "int"}, Declared(is_view=True, required=["OrderID"])
     )
-    running.create("sales.Heap", {"a": "xml", "b": "sql_variant"})
-    running.version = 2001
-    return running
+    tds_server.create("sales.Heap", {"a": "xml", "b": "sql_variant"})
+    tds_server.version = 2001
+    return tds_server
 
 
 def onboarded(server: SqlServer, folder: Path, *patterns: str, **more: object) -> Onboarding:
