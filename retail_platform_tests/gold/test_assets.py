@@ -158,12 +158,8 @@ def test_a_ready_manifest_is_used_and_a_changed_project_is_parsed_anew(
 def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
     gold: dg.Definitions, target: Path, tmp_path: Path, new_lake: NewLake
 ) -> None:
-    silver = SilverModel()
     with new_lake() as lake:
-        silver.process(HOURS[0], BATCHES[0])
-        silver.process(HOURS[1], BATCHES[1])
-        silver.write_to(lake)
-        result = run_gold(gold, lake, KEYS, ledger_of_loaded_silver(tmp_path, KEYS))
+        result = run_gold(gold, lake, KEYS, loaded_silver(lake, tmp_path, KEYS))
         events = {
             event.asset_key.to_user_string(): event.materialization
             for event in result.get_asset_materialization_events()
@@ -188,12 +184,9 @@ def test_a_range_of_hours_is_built_in_one_step_with_checks_and_metadata(
 def test_a_failing_build_names_the_hour_and_keeps_its_log(
     gold: dg.Definitions, target: Path, tmp_path: Path, new_lake: NewLake
 ) -> None:
-    silver = SilverModel()
     with new_lake() as lake:
-        silver.process(HOURS[0], BATCHES[0])
-        silver.write_to(lake)
+        url = loaded_silver(lake, tmp_path, KEYS[:1])
         lake.drop("silver", "order_lines")
-        url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
         result = run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         failure = result.failure_data_for_node("gold_build")
         assert failure is not None
@@ -216,11 +209,8 @@ def test_a_failed_silver_parent_blocks_the_tables_made_of_it_and_no_others(
     gold: dg.Definitions, tmp_path: Path, new_lake: NewLake
 ) -> None:
     """Built are those whose Silver was loaded; the step says which were not, and why."""
-    silver = SilverModel()
     with new_lake() as lake:
-        silver.process(HOURS[0], BATCHES[0])
-        silver.write_to(lake)
-        url = ledger_of_loaded_silver(tmp_path, KEYS[:1], failed="customers")
+        url = loaded_silver(lake, tmp_path, KEYS[:1], failed="customers")
         result = run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         blocked = {
             "gold/dim_customer",
@@ -286,11 +276,8 @@ def test_a_test_that_does_not_pass_blocks_what_is_made_of_its_table(
     gold: dg.Definitions, tmp_path: Path, new_lake: NewLake
 ) -> None:
     """The table itself is built and its check fails; in the ledger it is no failure."""
-    silver = SilverModel()
     with new_lake() as lake:
-        silver.process(HOURS[0], BATCHES[0])
-        silver.write_to(lake)
-        url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
+        url = loaded_silver(lake, tmp_path, KEYS[:1])
         products = DeltaTable(lake.root / "silver" / "products").to_pyarrow_table().to_pylist()
         lake.write("products", [*products, products[0]])
         lake.open_again()
@@ -308,11 +295,8 @@ def test_a_build_ends_with_its_engine(
     gold: dg.Definitions, tmp_path: Path, new_lake: NewLake
 ) -> None:
     """Without it dbt would try again for ten minutes; what was not built is blocked."""
-    silver = SilverModel()
     with new_lake() as lake:
-        silver.process(HOURS[0], BATCHES[0])
-        silver.write_to(lake)
-        url = ledger_of_loaded_silver(tmp_path, KEYS[:1])
+        url = loaded_silver(lake, tmp_path, KEYS[:1])
         threading.Thread(target=_kill_engine_amid_build, args=(lake,), daemon=True).start()
         result = run_gold(gold, lake, KEYS[:1], url, succeeds=False)
         failure = result.failure_data_for_node("gold_build")
@@ -337,8 +321,14 @@ def _hourly_tests(target: Path) -> list[str]:
     return [n for n, node in nodes.items() if n.startswith("test.") and "daily" not in node["tags"]]
 
 
-def ledger_of_loaded_silver(folder: Path, keys: list[str], *, failed: str | None = None) -> str:
-    """URL of a control database in which Silver is loaded for the hours, but for one table."""
+def loaded_silver(
+    lake: SilverLake, folder: Path, keys: list[str], *, failed: str | None = None
+) -> str:
+    """Silver of the first hours; URL of a control database that has it, but for one table."""
+    silver = SilverModel()
+    for key, batch in zip(keys, BATCHES, strict=False):
+        silver.process(hour_of(key), batch)
+    silver.write_to(lake)
     url = f"sqlite:///{folder / 'control.db'}"
     ledger = Ledger(open_control(url))
     for key in keys:
