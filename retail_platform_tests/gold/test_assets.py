@@ -329,6 +329,11 @@ def loaded_silver(
     for key, batch in zip(keys, BATCHES, strict=False):
         silver.process(hour_of(key), batch)
     silver.write_to(lake)
+    return ledger_of_loaded_silver(folder, keys, failed=failed)
+
+
+def ledger_of_loaded_silver(folder: Path, keys: list[str], *, failed: str | None = None) -> str:
+    """URL of a control database in which Silver is loaded for the hours, but for one table."""
     url = f"sqlite:///{folder / 'control.db'}"
     ledger = Ledger(open_control(url))
     for key in keys:
