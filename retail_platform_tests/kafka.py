@@ -91,9 +91,7 @@ def kafka_cluster(settings: Mapping[str, str] | None = None) -> Iterator[Cluster
 
     Skips the test where there is no Kafka, or fails it (see `services`).
     """
-    require_service(
-        "Kafka (python -m retail_platform.simulator.kafka_jars)", found=kafka_folder() is not None
-    )
+    require_service("Kafka (retail-platform add-kafka)", found=kafka_folder() is not None)
     with (
         tempfile.TemporaryDirectory(prefix="kafka-") as folder,
         KafkaServer(Path(folder), settings=settings) as server,

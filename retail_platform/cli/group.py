@@ -8,6 +8,7 @@ from retail_platform.failures import PlatformFailure
 
 COMMANDS = {
     "demo": "retail_platform.cli.demo:demo",
+    "add-kafka": "retail_platform.cli.add_kafka:add_kafka",
     "reconcile": "retail_platform.cli.reconcile:reconcile",
     "audit": "retail_platform.cli.audit:audit",
     "reprocess": "retail_platform.cli.reprocess:reprocess",

@@ -1,21 +1,20 @@
 """Kafka's jars in a cache folder: are they there, and fetching them once.
 
-``python -m retail_platform.simulator.kafka_jars`` adds Kafka to this machine: it needs Java 17 or
-newer and, once, access to Maven Central (43 MB). Not here: running the server (`kafka_server`).
+Fetching needs Java 17 or newer and access to Maven Central (43 MB). Not here: the command
+``add-kafka``, and running the server (`kafka_server`).
 """
 
 import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from retail_platform.failures import PermanentFailure, TransientFailure
 
-COMMAND = "uv run python -m retail_platform.simulator.kafka_jars"
+COMMAND = "uv run retail-platform add-kafka"
 LIST = Path(__file__).with_name("kafka_jars.txt")
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 FETCH_SECONDS = 900
@@ -160,7 +159,3 @@ def _format(executable: str, part: Path) -> None:
             f"Kafka: its store could not be formatted ({formatted.stderr.strip()[-300:]}); "
             "it needs Java 17 or newer."
         )
-
-
-if __name__ == "__main__":
-    sys.stdout.write(f"{install_kafka()}\n")

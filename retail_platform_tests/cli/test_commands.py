@@ -57,3 +57,14 @@ def test_a_wrong_setting_is_one_message_without_a_traceback(
     assert result.exit_code == 1
     assert "RETAIL_ENGINES" in result.output
     assert "Traceback" not in result.output
+
+
+def test_without_java_kafka_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    result = CliRunner().invoke(main, ["add-kafka"])
+    assert result.exit_code == 1
+    assert "install Java 17 or newer" in result.output
+    assert "retail-platform add-kafka" in result.output
+    assert "Traceback" not in result.output
