@@ -87,8 +87,10 @@ class KafkaServer:
         configuration = self.folder / "server.properties"
         lines = [f"{name}={value}" for name, value in self._configuration(data).items()]
         configuration.write_text("\n".join(lines) + "\n", "utf-8")
-        # Not even a killed parent leaves the server behind, where the system can see to that.
-        kept = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+        # Not even a killed parent leaves the server behind, where the system can see to that. TERM
+        # would not do: a shell's background jobs ignore SIGINT, Dagster makes of SIGTERM what
+        # SIGINT is, and children inherit it.
+        kept = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         command = [*kept, str(java()), *_JAVA_OPTIONS, "-cp", f"{self.kafka / 'lib'}/*"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
