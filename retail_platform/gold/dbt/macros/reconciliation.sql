@@ -10,11 +10,15 @@
   silver    Silver's rows, a query
   measures  columns that are added up
   by        columns of the bucket; none for the table as a whole
-  day       the bucket's UTC day, by which an hour's build finds what it touched; none: everything
+  day       the bucket's UTC day in the mart; none for a mart without days
+  spans     compared_days() of a mart with days, to which Silver's rows keep, too; none: everything
 -#}
-{% macro differing_totals(model, silver, measures, by=[], day=none) -%}
+{% macro differing_totals(model, silver, measures, by=[], day=none, spans=none) -%}
 {%- set columns = by + measures -%}
-{%- set compared = is_reconciled(day) %}
+{%- set mart_rows -%}
+  select {{ columns | join(', ') }} from {{ model }}
+  {%- if spans is not none %} where {{ date_in_spans(day, spans) }}{% endif -%}
+{%- endset %}
 select
   {% for column in by %}{{ column }}, {% endfor %}
   {%- for measure in measures %}
@@ -23,16 +27,16 @@ select
   {{- ',' if not loop.last }}
   {%- endfor %}
 from (
-  {%- for side in [silver, 'select ' ~ columns | join(', ') ~ ' from ' ~ model] %}
+  {%- for side in [silver, mart_rows] %}
   select
     {% for column in by %}{{ column }}, {% endfor %}
     {%- for measure in measures %}cast({{ measure }} as decimal(30, 4)) as {{ measure }}, {% endfor %}
     {{- 'true' if loop.first else 'false' }} as is_silver
   from ({{ side }}) as side
-  where {{ compared }}
   {{- ' union all' if not loop.last }}
   {%- endfor %}
 ) as sides
+{% if silver_is_ahead() %}where false{% endif %}
 {% if by %}group by {{ by | join(', ') }}{% endif %}
 having
   {%- for measure in measures %}
@@ -40,8 +44,13 @@ having
   {%- endfor %}
 {%- endmacro %}
 
+{#- Predicate: the moment is compared; none: all are. -#}
+{% macro is_compared(moment, spans) -%}
+  {%- if spans is none -%}true{%- else -%}{{ in_spans(moment, spans) }}{%- endif -%}
+{%- endmacro %}
+
 {#- Live sold lines, orders that are cancelled left out. -#}
-{% macro silver_sales() -%}
+{% macro silver_sales(spans=none) -%}
   select
     date_trunc('hour', header.ordered_at) as sold_hour, cast(header.ordered_at as date) as sold_date,
     header.currency_code as currency, header.customer_id, header.order_number, line.product_id,
@@ -50,17 +59,18 @@ having
   inner join {{ source('silver', 'orders') }} as header on header.order_id = line.order_id
   where not coalesce(line._deleted, false) and not coalesce(header._deleted, false)
     and not coalesce(header._inferred, false) and coalesce(header.status, '') <> 'cancelled'
+    and {{ is_compared('header.ordered_at', spans) }}
 {%- endmacro %}
 
 {#- The same with till lines. -#}
-{% macro silver_sales_and_tills() -%}
-  select sold_hour, sold_date, currency, quantity, net_amount from ({{ silver_sales() }})
+{% macro silver_sales_and_tills(spans) -%}
+  select sold_hour, sold_date, currency, quantity, net_amount from ({{ silver_sales(spans) }})
   union all
   select
     date_trunc('hour', sold_at), cast(sold_at as date), 'GBP', quantity,
     cast(cast(quantity as decimal(19, 0)) * unit_price as decimal(19, 4))
   from {{ source('silver', 'pos_transactions') }}
-  where not coalesce(_deleted, false)
+  where not coalesce(_deleted, false) and {{ is_compared('sold_at', spans) }}
 {%- endmacro %}
 
 {#- Spend by hour: of Facebook's attribution settings, which repeat it, the one fetched last. -#}
@@ -83,28 +93,38 @@ having
   from {{ source('silver', 'google_campaign_performance') }} where not coalesce(_deleted, false)
 {%- endmacro %}
 
-{% macro silver_of_sales_by_region_category() -%}
-  select sold_hour, currency, quantity, net_amount from ({{ silver_sales_and_tills() }})
+{% macro silver_of_sales_by_region_category(spans) -%}
+  select sold_hour, currency, quantity, net_amount from ({{ silver_sales_and_tills(spans) }})
 {%- endmacro %}
 
-{% macro silver_of_sales_kpi() -%}
+{#- Added up by hour first: few rows are then told twice, as their hour's and as their day's. -#}
+{% macro silver_of_sales_kpi(spans) -%}
   select grain, {{ period_of('sold_hour') }} as period_start, currency, quantity, net_amount
-  from ({{ silver_sales_and_tills() }}) cross join (select explode(array('hour', 'day')) as grain)
-{%- endmacro %}
-
-{% macro silver_of_sales_vs_spend() -%}
-  select grain, {{ period_of('hour') }} as period_start, currency, sales_net, spend_total
   from (
-    select sold_hour as hour, currency, net_amount as sales_net, cast(0 as decimal(19, 4)) as spend_total
-    from ({{ silver_sales_and_tills() }})
-    union all
-    select spend_hour, currency, cast(0 as decimal(19, 4)), spend from ({{ silver_spend() }})
+    select sold_hour, currency, sum(quantity) as quantity, sum(net_amount) as net_amount
+    from ({{ silver_sales_and_tills(spans) }}) group by sold_hour, currency
   )
   cross join (select explode(array('hour', 'day')) as grain)
 {%- endmacro %}
 
-{% macro silver_of_attributed_sales() -%}
-  select sold_hour, currency, net_amount from ({{ silver_sales_and_tills() }})
+{% macro silver_of_sales_vs_spend(spans) -%}
+  select grain, {{ period_of('hour') }} as period_start, currency, sales_net, spend_total
+  from (
+    select hour, currency, sum(sales_net) as sales_net, sum(spend_total) as spend_total
+    from (
+      select sold_hour as hour, currency, net_amount as sales_net, cast(0 as decimal(19, 4)) as spend_total
+      from ({{ silver_sales_and_tills(spans) }})
+      union all
+      select spend_hour, currency, cast(0 as decimal(19, 4)), spend from ({{ silver_spend() }})
+      where {{ is_compared('spend_hour', spans) }}
+    )
+    group by hour, currency
+  )
+  cross join (select explode(array('hour', 'day')) as grain)
+{%- endmacro %}
+
+{% macro silver_of_attributed_sales(spans) -%}
+  select sold_hour, currency, net_amount from ({{ silver_sales_and_tills(spans) }})
 {%- endmacro %}
 
 {% macro period_of(hour) -%}
@@ -112,11 +132,13 @@ having
 {%- endmacro %}
 
 {#- Stock at the end of the last hour of each product's day; which hours are known, only Gold knows. -#}
-{% macro silver_of_stock_turnover() -%}
+{% macro silver_of_stock_turnover(spans) -%}
   select last.stock_date, stock.quantity as closing_stock
   from (
     select product_id, stock_date, max(stock_hour) as stock_hour
-    from {{ ref('fct_stock_level') }} group by product_id, stock_date
+    from {{ ref('fct_stock_level') }}
+    where {{ is_compared('stock_hour', spans) }}
+    group by product_id, stock_date
   ) as last
   inner join ({{ silver_stock() }}) as stock
     on stock.product_id = last.product_id and {{ stands_at_end_of('last.stock_hour') }}
@@ -169,27 +191,30 @@ having
 {%- endmacro %}
 
 {#-
-  Predicate: an hour's build compares this row. Those are its own days, those in which it changed a
-  sale or an ad hour, and those in which Silver has a row of its hours; and none while Silver is ahead of Gold, which is
-  when another run has loaded later hours already. Without hours everything is compared.
+  The UTC days (spans) that an hour's build compares: its own, those in which it changed a sale or an
+  ad hour, and those in which Silver has a row of its hours. None without hours: all are compared.
 -#}
-{% macro is_reconciled(day) -%}
+{% macro compared_days() -%}
   {%- do ref('fct_sales') -%}
   {%- do ref('fct_marketing_spend') -%}
-  {%- set ahead -%}
+  {%- if not hours() -%}{{ return(none) }}{%- endif -%}
+  {{ return(united_spans(
+    hours_days() + touched_days()
+    + days_of('cast(ordered_at as date)', source('silver', 'orders') ~ ' where ' ~ in_hours('_hour'))
+    + days_of('cast(sold_at as date)', source('silver', 'pos_transactions') ~ ' where ' ~ in_hours('_hour'))
+  )) }}
+{%- endmacro %}
+
+{#-
+  Whether Silver holds later hours than those of this build, as when another run has loaded them
+  already: then its totals are not yet Gold's.
+-#}
+{% macro silver_is_ahead() -%}
+  {%- set later -%}
     {%- for entity in ['orders', 'order_lines', 'pos_transactions', 'stock_levels', 'facebook_insights', 'google_campaign_performance', 'purchase_orders', 'purchase_order_lines'] %}
-    select max(_hour) as hour from {{ source('silver', entity) }}
+    select _hour from {{ source('silver', entity) }} where _hour > timestamp'{{ hours() | last }}+00:00'
     {%- if not loop.last %} union all {% endif -%}
     {%- endfor -%}
   {%- endset -%}
-  {%- if not hours() -%}
-    true
-  {%- else -%}
-    coalesce((select max(hour) from ({{ ahead }})) <= timestamp'{{ hours() | last }}+00:00', true)
-    {%- if day %} and {{ date_in_spans(day, united_spans(
-      hours_days() + touched_days()
-      + days_of('cast(ordered_at as date)', source('silver', 'orders') ~ ' where ' ~ in_hours('_hour'))
-      + days_of('cast(sold_at as date)', source('silver', 'pos_transactions') ~ ' where ' ~ in_hours('_hour'))
-    )) }}{% endif -%}
-  {%- endif -%}
+  {{ return(hours() | length > 0 and run_query("select count(*) from (" ~ later ~ ")").rows[0][0] > 0) }}
 {%- endmacro %}

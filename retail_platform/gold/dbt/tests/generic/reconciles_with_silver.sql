@@ -1,35 +1,40 @@
 {#- Of every mart: the sums of its columns equal those that Silver gives for the same buckets. -#}
 {% test sales_by_region_category_reconciles_with_silver(model) -%}
+  {%- set spans = compared_days() -%}
   {{ differing_totals(
-    model, silver_of_sales_by_region_category(), measures=['quantity', 'net_amount'],
-    by=['sold_hour', 'currency'], day='cast(sold_hour as date)'
+    model, silver_of_sales_by_region_category(spans), measures=['quantity', 'net_amount'],
+    by=['sold_hour', 'currency'], day='cast(sold_hour as date)', spans=spans
   ) }}
 {%- endtest %}
 
 {% test sales_kpi_reconciles_with_silver(model) -%}
+  {%- set spans = compared_days() -%}
   {{ differing_totals(
-    model, silver_of_sales_kpi(), measures=['quantity', 'net_amount'],
-    by=['grain', 'period_start', 'currency'], day='cast(period_start as date)'
+    model, silver_of_sales_kpi(spans), measures=['quantity', 'net_amount'],
+    by=['grain', 'period_start', 'currency'], day='cast(period_start as date)', spans=spans
   ) }}
 {%- endtest %}
 
 {% test sales_vs_spend_reconciles_with_silver(model) -%}
+  {%- set spans = compared_days() -%}
   {{ differing_totals(
-    model, silver_of_sales_vs_spend(), measures=['sales_net', 'spend_total'],
-    by=['grain', 'period_start', 'currency'], day='cast(period_start as date)'
+    model, silver_of_sales_vs_spend(spans), measures=['sales_net', 'spend_total'],
+    by=['grain', 'period_start', 'currency'], day='cast(period_start as date)', spans=spans
   ) }}
 {%- endtest %}
 
 {% test attributed_sales_reconciles_with_silver(model) -%}
+  {%- set spans = compared_days() -%}
   {{ differing_totals(
-    model, silver_of_attributed_sales(), measures=['net_amount'],
-    by=['sold_hour', 'currency'], day='cast(sold_hour as date)'
+    model, silver_of_attributed_sales(spans), measures=['net_amount'],
+    by=['sold_hour', 'currency'], day='cast(sold_hour as date)', spans=spans
   ) }}
 {%- endtest %}
 
 {% test stock_turnover_reconciles_with_silver(model) -%}
+  {%- set spans = compared_days() -%}
   {{ differing_totals(
-    model, silver_of_stock_turnover(), measures=['closing_stock'], by=['stock_date'], day='stock_date'
+    model, silver_of_stock_turnover(spans), measures=['closing_stock'], by=['stock_date'], day='stock_date', spans=spans
   ) }}
 {%- endtest %}
 
