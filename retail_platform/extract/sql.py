@@ -34,7 +34,7 @@ from retail_platform.extract.sql_positions import (
 from retail_platform.extract.sql_postgresql import PostgresqlDriver
 from retail_platform.extract.sql_query import Queries
 from retail_platform.extract.sql_rows import SqlRows, refuse_missing
-from retail_platform.extract.sql_types import arrival_type
+from retail_platform.extract.sql_types import arrival_type, is_whole
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure
 
@@ -190,7 +190,7 @@ class SqlSource:
             PermanentFailure: The table or a column does not exist.
         """
         types = self._checked(table, columns, watermark)
-        whole = [name for name in columns if "int" in types[name].lower()]
+        whole = [name for name in columns if is_whole(self._dialect.name, types[name])]
         query = self._queries.extent(
             table,
             whole,

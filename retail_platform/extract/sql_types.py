@@ -58,6 +58,13 @@ def arrival_type(dialect: str, declared: str) -> pa.DataType:
     return EXACT.get(dialect, {}).get(declared.lower(), pa.string())
 
 
+def is_whole(dialect: str, declared: str) -> bool:
+    """Whether a declared type is of whole numbers: ``interval`` and ``point`` are not."""
+    if dialect == "sqlite":
+        return declared.lower() in _WHOLE
+    return pa.types.is_integer(arrival_type(dialect, declared))
+
+
 def is_real(declared: str) -> bool:
     """Whether a declared type is one of SQLite's for doubles."""
     return declared.lower() in ("real", "float", "double", "double precision")

@@ -76,6 +76,27 @@ def test_values_are_exact(source: SqlSource) -> None:
     ]
 
 
+def test_only_whole_numbers_have_an_extent(source: SqlSource, postgres_url: str) -> None:
+    """Types that have "int" in their names are asked for no least value, which some have not."""
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            """CREATE TABLE sales.visits (small smallint, whole integer, big bigint, nothing int,
+            lasted interval, place point, within int4range, ids int[], printed text)"""
+        )
+        connection.exec_driver_sql(
+            """INSERT INTO sales.visits VALUES
+            (-1, 7, 9223372036854775807, NULL, '1 day', '(1,2)', '[1,5)', '{1,2}', '3'),
+            (2, 5, -9223372036854775808, NULL, '2 hours', '(0,0)', '[2,3)', '{3}', '4')"""
+        )
+    engine.dispose()
+    columns = list(source.columns("sales.visits"))
+    assert source.extent("sales.visits", columns, None, EVERYTHING) == (
+        2,
+        {"small": (-1, 2), "whole": (5, 7), "big": (-(2**63), 2**63 - 1)},
+    )
+
+
 @pytest.mark.parametrize("watermark", ["local", "moment"])
 def test_windows_of_naive_and_aware_watermarks(source: SqlSource, watermark: str) -> None:
     following = Window.of_hour(HOUR + timedelta(hours=1), buffer=timedelta(), initial=False)
