@@ -58,6 +58,8 @@ def select(
     ledger, requests = platform.control.ledger, platform.control.requests
     found = platform.catalog.by_entity.get(table) if table else None
     assets = [f"bronze/{found.bronze}", f"silver/{found.entity}"] if found else [table]
+    if table in {live.entity for live in platform.catalog.live}:
+        assets = [f"silver/{table}"]
     load_status = status if status is None or status in set(Status) else None
     loads = [
         load

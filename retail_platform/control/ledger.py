@@ -13,7 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from retail_platform.control.approvals import Approvals
-from retail_platform.control.loads import RESTORE_LAYER, Counts, LoadFacts, LoadRow
+from retail_platform.control.loads import (
+    LIVE_LAYER,
+    RESTORE_LAYER,
+    Counts,
+    LoadFacts,
+    LoadRow,
+)
 from retail_platform.control.models import Status, loads
 from retail_platform.control.offsets import StreamOffsets
 from retail_platform.control.redaction import redact
@@ -62,7 +68,8 @@ class Ledger:
         """Open a load: a RUNNING row whose attempt is one more than the last one's.
 
         A row of the same asset and hour that still says RUNNING is closed as a failure: its process
-        is gone, or is about to find out that it lost its place.
+        is gone, or is about to find out that it lost its place. So is one of another hour, if the
+        layer is that of micro-batches: they run one at a time, and no hour is loaded again.
 
         Args:
             asset: Asset, such as ``silver/orders``.
@@ -83,11 +90,12 @@ class Ledger:
         """
         now = datetime.now(UTC)
         same = (loads.c.asset == asset) & (loads.c.hour == hour)
+        replaced = loads.c.asset == asset if layer == LIVE_LAYER else same
         try:
             with self._engine.begin() as connection:
                 for old in connection.execute(
                     sa.select(loads.c.id, loads.c.started_at).where(
-                        same, loads.c.status == Status.RUNNING
+                        replaced, loads.c.status == Status.RUNNING
                     )
                 ).all():
                     connection.execute(

@@ -9,6 +9,9 @@ from retail_platform.control.models import Status
 RESTORE_LAYER = "restore"
 """Layer of a ledger row that restored a version: it is no load of its hour."""
 
+LIVE_LAYER = "live"
+"""Layer of a ledger row of a micro-batch: it ran in its hour, beside the loads of hours."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:

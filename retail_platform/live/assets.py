@@ -7,6 +7,7 @@ run is a process that is over within the minute.
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from deltalake import DeltaTable
@@ -19,6 +20,9 @@ from retail_platform.lakehouse.places import table_location
 from retail_platform.live.micro_batch import MicroBatch, MicroBatchLoader
 from retail_platform.metadata.live import LiveTable
 from retail_platform.steps import dagster_failures
+
+if TYPE_CHECKING:
+    from retail_platform.control.ledger import Ledger
 
 GROUP = "live"
 STALE_AFTER = timedelta(minutes=10)
@@ -37,22 +41,29 @@ def live_job_name(table: LiveTable) -> str:
 
 
 def build_live_defs(
-    *, tables: Sequence[LiveTable], lake_url: str, schedule_on: bool
+    *, tables: Sequence[LiveTable], lake_url: str, control_url: str, schedule_on: bool
 ) -> dg.Definitions:
     """The assets of live tables, each with a job and a schedule of every minute.
 
     Args:
         tables: Their metadata.
         lake_url: Root of the lake.
+        control_url: URL of the control database, whose ledger has a row for each micro-batch that
+            read something or failed.
         schedule_on: Whether the schedules run from the start, without a switch in the UI.
     """
     return dg.Definitions.merge(
-        *(_table_defs(table, lake_url, schedule_on=schedule_on) for table in tables)
+        *(
+            _table_defs(table, lake_url, control_url=control_url, schedule_on=schedule_on)
+            for table in tables
+        )
     )
 
 
-def _table_defs(table: LiveTable, lake_url: str, *, schedule_on: bool) -> dg.Definitions:
-    asset = _asset(table, lake_url, schedule_on=schedule_on)
+def _table_defs(
+    table: LiveTable, lake_url: str, *, control_url: str, schedule_on: bool
+) -> dg.Definitions:
+    asset = _asset(table, lake_url, control_url=control_url, schedule_on=schedule_on)
     job = dg.define_asset_job(
         live_job_name(table),
         selection=[asset],
@@ -87,7 +98,9 @@ def _schedule(job: str, *, schedule_on: bool) -> dg.ScheduleDefinition:
     return _every_minute
 
 
-def _asset(table: LiveTable, lake_url: str, *, schedule_on: bool) -> dg.AssetsDefinition:
+def _asset(
+    table: LiveTable, lake_url: str, *, control_url: str, schedule_on: bool
+) -> dg.AssetsDefinition:
     key = dg.AssetKey(["silver", table.entity])
 
     @dg.asset(
@@ -117,7 +130,7 @@ def _asset(table: LiveTable, lake_url: str, *, schedule_on: bool) -> dg.AssetsDe
     )
     def _live(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with dagster_failures():
-            batch = _micro_batch(table, lake_url, context.run.run_id)
+            batch = _micro_batch(table, lake_url, control_url, context.run.run_id)
         context.log.info(f"{table.entity}: {_summary(batch)}")
         location = table_location(lake_url, "silver", table.entity)
         delta = DeltaTable(location)
@@ -144,12 +157,26 @@ def _asset(table: LiveTable, lake_url: str, *, schedule_on: bool) -> dg.AssetsDe
     return _live
 
 
-def _micro_batch(table: LiveTable, lake_url: str, run_id: str) -> MicroBatch:
+def _micro_batch(table: LiveTable, lake_url: str, control_url: str, run_id: str) -> MicroBatch:
     name = f"silver.{table.entity}"
     kafka = kafka_resource(table.connection, place=name)
     topic = kafka.topic(table.row.topic, name=name, group=table.row.consumer_group)
     with closing(topic):
-        return MicroBatchLoader(table=table, topic=topic, lake_url=lake_url, run_id=run_id).load()
+        loader = MicroBatchLoader(
+            table=table,
+            topic=topic,
+            lake_url=lake_url,
+            open_ledger=lambda: _ledger(control_url),
+            run_id=run_id,
+        )
+        return loader.load()
+
+
+def _ledger(control_url: str) -> "Ledger":
+    from retail_platform.control.database import open_control
+    from retail_platform.control.ledger import Ledger
+
+    return Ledger(open_control(control_url))
 
 
 def _compacted(context: dg.AssetExecutionContext, table: LiveTable, delta: DeltaTable) -> int:

@@ -18,7 +18,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
     """
     catalog = load_catalog(settings.catalog, without=settings.without_sources)
     return build_live_defs(
-        tables=catalog.live, lake_url=settings.lake_url, schedule_on=settings.live
+        tables=catalog.live,
+        lake_url=settings.lake_url,
+        control_url=settings.control_url,
+        schedule_on=settings.live,
     )
 
 

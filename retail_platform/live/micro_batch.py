@@ -1,14 +1,16 @@
 """One micro-batch: what a consumer group has not read yet is merged into its table, exactly once.
 
-The steps in order, so that a killed process may be repeated: quarantine, merge, offsets. The group
-keeps an offset only after what lies before it is in the lake, so a message may be read twice and
-never be left out; read twice it changes nothing, because a row is replaced only by an event that
-comes after its own. No engine is started.
+The steps in order, so that a killed process may be repeated: quarantine, merge, offsets, and last
+the ledger, which had opened a row before the first message was read (`record`). The group keeps an
+offset only after what lies before it is in the lake, so a message may be read twice and never be
+left out; read twice it changes nothing, because a row is replaced only by an event that comes after
+its own. No engine is started.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -19,9 +21,14 @@ from retail_platform.extract.offsets import OffsetRange, expired, total_lost
 from retail_platform.lakehouse.merges import Matched, Merge
 from retail_platform.lakehouse.places import Layer, table_location
 from retail_platform.lakehouse.storing import ensure_table, merge_rows
+from retail_platform.live.record import MicroBatchRecord, recorded
 from retail_platform.live.rows import LiveRows, Row, Typed
 from retail_platform.metadata.live import LiveTable
 from retail_platform.quality.quarantine_table import QUARANTINE_SCHEMA, REFUSED
+
+if TYPE_CHECKING:
+    # Minutes in which nothing came do without the control database and its client.
+    from retail_platform.control.ledger import Ledger
 
 PROPERTIES = {"delta.logRetentionDuration": "interval 7 days"}
 """A commit a minute would fill the log with the 43,000 files that Delta keeps by default."""
@@ -37,7 +44,8 @@ class MicroBatch:
             and read from their beginning.
         read: Events read: quarantined, duplicates, stale and applied together.
         quarantined: Events that cannot be read, or lack what the contract requires.
-        duplicates: Events that a newer one of the same micro-batch has replaced.
+        duplicates: Events that a newer one of the same micro-batch has replaced, or that came
+            twice in it.
         stale: Events that come before the stored one of their key, or are that very one.
         applied: Rows inserted or replaced.
         waiting: Offsets after those that it read.
@@ -69,15 +77,26 @@ class MicroBatchLoader:
         table: Its metadata.
         topic: Its topic, opened as its consumer group.
         lake_url: Root of the lake.
-        run_id: Run that refused rows name.
+        open_ledger: Gives the load ledger, where there is something to write into it.
+        run_id: Run that refused rows and the ledger name.
     """
 
-    def __init__(self, *, table: LiveTable, topic: KafkaTopic, lake_url: str, run_id: str) -> None:
+    def __init__(
+        self,
+        *,
+        table: LiveTable,
+        topic: KafkaTopic,
+        lake_url: str,
+        open_ledger: Callable[[], "Ledger"],
+        run_id: str,
+    ) -> None:
         self.table = table
         self.topic = topic
         self.group = GroupOffsets(topic.client)
         self.lake_url = lake_url
         self.rows = LiveRows(table, run_id=run_id)
+        self.open_ledger = open_ledger
+        self.run_id = run_id
 
     def load(self) -> MicroBatch:
         """Reads what waits, at most as much as the metadata allows, and merges it.
@@ -85,26 +104,40 @@ class MicroBatchLoader:
         Raises:
             TransientFailure: the cluster does not answer, or other writers came first; what was
                 read is read again by the next micro-batch, and changes nothing twice.
-            PermanentFailure: the cluster refuses, or the stored table has other types.
+            PermanentFailure: the cluster refuses, the stored table has other types, or the counts
+                do not balance.
         """
+        record = MicroBatchRecord(
+            self.table,
+            location=self._location("silver"),
+            open_ledger=self.open_ledger,
+            run_id=self.run_id,
+        )
+        with recorded(record):
+            return self._load(record)
+
+    def _load(self, record: MicroBatchRecord) -> MicroBatch:
         self._ensure()
         partitions = self.topic.client.partitions(self.table.row.topic)
         committed = self.group.committed(partitions)
         planned, restarted = self._planned(partitions, committed)
+        if restarted or any(r.lost or r.end > r.start for r in planned):
+            record.begin()
         typed = self._read(planned)
         ranges = tuple(
             replace(r, lost=r.lost + self.topic.lost.get(r.partition, 0)) for r in planned
         )
-        refused = list(typed.refused.values())
-        refused += self._incidents(ranges, restarted)
+        incidents = self._incidents(ranges, restarted)
+        refused = [*typed.refused.values(), *incidents]
         self._merge("quarantine", QUARANTINE_SCHEMA, REFUSED, refused)
         newest = list(typed.newest.values())
         applied = self._merge("silver", self.table.schema, self._newer(), newest)
+        record.merged(typed, applied=applied)
         ends = {r.partition: r.end for r in ranges if committed.get(r.partition) != r.end}
         if ends:
             self.group.commit(ends)
         waiting = sum(max(0, self.topic.bounds(r.partition)[1] - r.end) for r in ranges)
-        return MicroBatch(
+        batch = MicroBatch(
             ranges=ranges,
             restarted=restarted,
             read=typed.read,
@@ -116,6 +149,8 @@ class MicroBatchLoader:
             behind=self._behind(typed) if waiting else timedelta(0),
             arrived=typed.arrived,
         )
+        record.succeed("; ".join(f"{row['place']}: {row['reasons']}" for row in incidents) or None)
+        return batch
 
     def _planned(
         self, partitions: Sequence[int], committed: dict[int, int]

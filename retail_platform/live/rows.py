@@ -31,18 +31,16 @@ class Typed:
         newest: The newest good event of each key, as a row of the table.
         refused: Rows of the quarantine by their hash.
         read: Number of events.
+        duplicates: Events that a newer one of the same key has replaced, or that the cluster
+            delivered twice.
         arrived: When the newest event arrived, aware UTC; None before the first one.
     """
 
     newest: dict[Key, Row] = field(default_factory=dict)
     refused: dict[str, Row] = field(default_factory=dict)
     read: int = 0
+    duplicates: int = 0
     arrived: datetime | None = None
-
-    @property
-    def duplicates(self) -> int:
-        """Good events that a newer one of the same key in the same micro-batch has replaced."""
-        return self.read - len(self.refused) - len(self.newest)
 
 
 class LiveRows:
@@ -71,10 +69,12 @@ class LiveRows:
             row, reasons = self._row(received)
             if reasons:
                 refused = self._refused(received, reasons)
+                typed.duplicates += refused["row_hash"] in typed.refused
                 typed.refused[refused["row_hash"]] = refused
                 continue
             key = tuple(row[name] for name in self.table.row.key)
             stored = typed.newest.get(key)
+            typed.duplicates += stored is not None
             if stored is None or self.sequence(row) > self.sequence(stored):
                 typed.newest[key] = row
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from retail_platform.control.loads import LoadRow
+from retail_platform.control.loads import LIVE_LAYER, LoadRow
 from retail_platform.serving.page import Rows
 
 DAYS = 56
@@ -175,6 +175,8 @@ def platform_rows(
 ) -> Rows:
     """Loads of the last days, the last attempt of each table and hour.
 
+    Micro-batches are left out: the last one of an hour tells nothing of the hour.
+
     Args:
         loads: Rows of the ledger, in the order in which they started.
         hour: The hour at hand, aware UTC.
@@ -182,7 +184,11 @@ def platform_rows(
             count at the asset's last hour.
     """
     since = hour - timedelta(days=HOURLY_DAYS)
-    last = {(row.asset, row.hour): row for row in loads if since < row.hour <= hour}
+    last = {
+        (row.asset, row.hour): row
+        for row in loads
+        if since < row.hour <= hour and row.layer != LIVE_LAYER
+    }
     newest: dict[str, datetime] = {}
     for asset, of in last:
         newest[asset] = max(of, newest.get(asset, of))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 
 import dagster as dg
 import pyarrow as pa
@@ -110,20 +111,21 @@ def read_of(row: LoadRow) -> Read:
 
 
 def _ledger_lines(ledger: Ledger, catalog: Catalog) -> Iterator[Line]:
-    for table in catalog.tables:
-        for asset in (f"bronze/{table.bronze}", f"silver/{table.entity}"):
-            rows = ledger.loads(asset=asset, status="SUCCESS")
-            parts = sum(
-                row.rejected
-                + row.quarantined
-                + row.duplicates
-                + row.stale
-                + row.unchanged
-                + row.applied
-                for row in rows
-            )
-            read = sum(row.read for row in rows)
-            yield Line(table=asset, measure="ledger", expected=Decimal(read), actual=Decimal(parts))
+    hourly = [(f"bronze/{table.bronze}", f"silver/{table.entity}") for table in catalog.tables]
+    live = [f"silver/{table.entity}" for table in catalog.live]
+    for asset in (*chain.from_iterable(hourly), *live):
+        rows = ledger.loads(asset=asset, status="SUCCESS")
+        parts = sum(
+            row.rejected
+            + row.quarantined
+            + row.duplicates
+            + row.stale
+            + row.unchanged
+            + row.applied
+            for row in rows
+        )
+        read = sum(row.read for row in rows)
+        yield Line(table=asset, measure="ledger", expected=Decimal(read), actual=Decimal(parts))
 
 
 def _read_lines(

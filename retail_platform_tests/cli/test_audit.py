@@ -12,9 +12,11 @@ from retail_platform.bronze.load import BronzeLoader
 from retail_platform.cli import main
 from retail_platform.cli.platform import Platform
 from retail_platform.control.ledger import Counts
+from retail_platform.control.loads import LIVE_LAYER
 from retail_platform.control.requests import Request, RequestKind
 from retail_platform.extract.opening import open_reader
 from retail_platform.extract.window import HOUR
+from retail_platform_tests.kafka import kafka_source
 from retail_platform_tests.platform.box import hour_at
 from retail_platform_tests.platform.catalogs import contract, sql_source, write_catalog
 from retail_platform_tests.platform.sources import Database
@@ -106,6 +108,33 @@ def test_loads_are_chosen_by_table_status_and_time(platform: Platform) -> None:
     (done,) = audited("--status", "SUCCESS")["loads"]
     assert done["seconds_per_million_rows"] == pytest.approx(done["seconds"] * 1e5)
     assert (done["bytes"], done["cluster"], done["cost_usd"]) == (2**20, None, None)
+
+
+def test_micro_batches_are_found_by_the_name_of_their_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live table has one layer only."""
+    columns = {"id": "bigint", "changed_at": "timestamp"}
+    row = {"table": "stock", "topic": "t", "key": ["id"], "sequence": "changed_at"}
+    contracts = [
+        contract("events", {"id": "bigint"}, ["id"]),
+        contract("stock", columns, ["id"], required=["changed_at"]),
+    ]
+    catalog = write_catalog(tmp_path / "web", [{**kafka_source("t"), "live": [row]}], contracts)
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RETAIL_CATALOG", str(catalog))
+    ledger = Platform.here().control.ledger
+    for read in (3, 4):
+        number = ledger.start(
+            asset="silver/stock",
+            layer=LIVE_LAYER,
+            hour=hour_at(0),
+            run_id="run",
+            engine="delta-rs",
+            window=None,
+        )
+        ledger.succeed(number, Counts(read=read, applied=read))
+    assert [load["read"] for load in audited("--table", "stock")["loads"]] == [3, 4]
 
 
 def test_compare_names_the_hours_and_the_command(

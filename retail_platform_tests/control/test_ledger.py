@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import StatementError
 
 from retail_platform.control.ledger import ABANDONED, Counts, Ledger
+from retail_platform.control.loads import LIVE_LAYER
 from retail_platform.control.models import Status
 from retail_platform.extract.window import Window
 from retail_platform.failures import PermanentFailure
@@ -88,6 +89,23 @@ def test_other_hours_and_assets_are_not_abandoned(engine: sa.Engine) -> None:
     start(ledger, hour=HOUR + timedelta(hours=1))
     start(ledger, asset="silver/customers")
     assert len(ledger.loads(status="RUNNING")) == 3
+
+
+def test_a_micro_batch_closes_the_one_that_was_killed_in_another_hour(engine: sa.Engine) -> None:
+    """Micro-batches follow each other: none comes back to the hour of an earlier one."""
+    ledger = Ledger(engine)
+    for hour in (HOUR, HOUR + timedelta(hours=1)):
+        ledger.start(
+            asset="silver/stock_live",
+            layer=LIVE_LAYER,
+            hour=hour,
+            run_id="run",
+            engine="delta-rs",
+            window=None,
+        )
+    rows = ledger.loads()
+    assert [(row.attempt, row.status) for row in rows] == [(1, "FAILURE"), (1, "RUNNING")]
+    assert rows[0].error == ABANDONED
 
 
 def test_failures_hide_secrets_and_keep_the_first_error(engine: sa.Engine) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of streams share: a platform that reads one topic of a real Kafka."""
+"""What the tests of streams share: a platform that reads one topic of a real Kafka; live tables."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from retail_platform.extract.offsets import OffsetRange
 from retail_platform.extract.opening import open_reader
 from retail_platform.metadata.loader import load_catalog
 from retail_platform.silver.load import SilverLoad
+from retail_platform_tests.events.live_tables import Live
 from retail_platform_tests.kafka import SECONDS, Cluster, kafka_source
 from retail_platform_tests.platform.box import HOUR, Box, Row, hour_at
 from retail_platform_tests.platform.catalogs import contract, write_catalog
@@ -163,3 +164,9 @@ def new_stream(kafka: Cluster, new_box: Opener, tmp_path: Path) -> Maker:
         return Stream(kafka, new_box(catalog), topic)
 
     return maker
+
+
+@pytest.fixture
+def live(kafka: Cluster, tmp_path: Path) -> Live:
+    """A live table of a topic with two partitions."""
+    return Live(kafka, tmp_path, kafka.topic(partitions=2))

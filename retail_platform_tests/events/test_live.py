@@ -5,148 +5,28 @@ A killed process is an exception that nothing catches, thrown where it would end
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import dagster as dg
 import pytest
-from deltalake import DeltaTable
 
 from retail_platform.control.database import open_control
 from retail_platform.control.decisions import QuarantineDecisions
-from retail_platform.extract.kafka_client import KafkaSettings
 from retail_platform.extract.kafka_group import GroupOffsets
-from retail_platform.extract.kafka_topic import KafkaTopic
 from retail_platform.failures import TransientFailure
 from retail_platform.lakehouse.maintenance import maintain
 from retail_platform.live.assets import UNFINISHED, build_live_defs
-from retail_platform.live.micro_batch import MicroBatch, MicroBatchLoader
-from retail_platform.metadata.live import LiveTable
-from retail_platform.metadata.loader import load_catalog
+from retail_platform.live.micro_batch import MicroBatchLoader
 from retail_platform.operations.maintenance import keepable_tables
 from retail_platform.operations.quarantine import discard_rows
 from retail_platform.quality.quarantined import RowStatus, quarantined_rows
 from retail_platform_tests.events.conftest import strike_at_first_message
-from retail_platform_tests.kafka import Cluster, kafka_cluster, kafka_source
-from retail_platform_tests.platform.box import HOUR, Row, hour_at
-from retail_platform_tests.platform.catalogs import contract, write_catalog
+from retail_platform_tests.events.live_tables import Killed, Live, event, killed
+from retail_platform_tests.kafka import Cluster, kafka_cluster
+from retail_platform_tests.platform.box import HOUR, hour_at
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
-
-COLUMNS = {"place": "int", "product": "bigint", "quantity": "int", "changed_at": "timestamp"}
-KEY = ["place", "product"]
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def killed(*_: object, **__: object) -> None:
-    raise Killed
-
-
-@dataclass
-class Live:
-    """A live table of a topic of its own, in a folder of its own."""
-
-    kafka: Cluster
-    folder: Path
-    topic: str
-    changed: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Write the catalog."""
-        row = {
-            "table": "stock",
-            "topic": self.topic,
-            "key": KEY,
-            "sequence": "changed_at",
-            "group": f"group-{self.topic}",
-            **self.changed,
-        }
-        source = {**kafka_source(self.topic), "live": [row]}
-        contracts = [
-            contract("events", {"id": "bigint"}, ["id"]),
-            contract("stock", COLUMNS, KEY, required=["quantity", "changed_at"]),
-        ]
-        self.catalog_folder = write_catalog(self.folder / "catalog", [source], contracts)
-        self.catalog = load_catalog(self.catalog_folder)
-
-    @property
-    def table(self) -> LiveTable:
-        """Its metadata."""
-        (found,) = self.catalog.live
-        return found
-
-    @property
-    def lake(self) -> str:
-        """Root of the lake."""
-        return str(self.folder / "lake")
-
-    @contextmanager
-    def loader(self) -> Iterator[MicroBatchLoader]:
-        """An open loader."""
-        settings = KafkaSettings(
-            configuration=self.kafka.configuration,
-            appended=False,
-            group=self.table.row.consumer_group,
-        )
-        topic = KafkaTopic(settings, self.topic, name="silver.stock")
-        try:
-            yield MicroBatchLoader(table=self.table, topic=topic, lake_url=self.lake, run_id="run")
-        finally:
-            topic.close()
-
-    def load(self) -> MicroBatch:
-        """One micro-batch."""
-        with self.loader() as loader:
-            return loader.load()
-
-    def put(self, *events: Any, partition: int = 0, number: int = 0) -> None:
-        """Writes events that arrive in an hour."""
-        self.kafka.put(self.topic, *events, at=hour_at(number), partition=partition)
-
-    def rows(self) -> dict[tuple[int, int], int]:
-        """Quantity by key."""
-        stored = self.stored()
-        found = {(row["place"], row["product"]): row["quantity"] for row in stored}
-        assert len(found) == len(stored), "one row a key"
-        return found
-
-    def stored(self) -> list[Row]:
-        """Rows with all of their columns."""
-        return DeltaTable(f"{self.lake}/silver/stock").to_pyarrow_table().to_pylist()
-
-    def refused(self) -> list[Row]:
-        """Rows of the quarantine."""
-        return DeltaTable(f"{self.lake}/quarantine/stock").to_pyarrow_table().to_pylist()
-
-    def version(self) -> int:
-        """Version of the table."""
-        return DeltaTable(f"{self.lake}/silver/stock").version()
-
-    def committed(self) -> dict[int, int]:
-        """Offsets that the group keeps."""
-        with self.loader() as loader:
-            return loader.group.committed([0, 1])
-
-
-def event(product: int, quantity: Any, minute: int = 0, **more: Any) -> dict[str, Any]:
-    return {
-        "place": 1,
-        "product": product,
-        "quantity": quantity,
-        "changed_at": f"2026-01-05T12:{minute:02}:00+00:00",
-        **more,
-    }
-
-
-@pytest.fixture
-def live(kafka: Cluster, tmp_path: Path) -> Live:
-    return Live(kafka, tmp_path, kafka.topic(partitions=2))
 
 
 def test_each_micro_batch_reads_what_came_since(live: Live) -> None:
@@ -269,7 +149,7 @@ def test_poison_goes_to_quarantine_with_its_place_and_stops_nothing(live: Live) 
         assert (row["hour"], row["run_id"]) == (hour_at(0), "run")
     first = found[f"topic {live.topic}, partition 1, offset 0"]
     assert json.loads(first["payload"])["_raw"] == "no json"
-    decisions = QuarantineDecisions(open_control(f"sqlite:///{live.folder / 'control.db'}"))
+    decisions = QuarantineDecisions(open_control(live.control_url))
     closed = discard_rows(
         live.catalog,
         live.lake,
@@ -410,7 +290,7 @@ def test_the_asset_tells_what_it_read_and_checks_it(
     for name, value in live.kafka.environ.items():
         monkeypatch.setenv(name, value)
     job = build_live_defs(
-        tables=[live.table], lake_url=live.lake, schedule_on=False
+        tables=[live.table], lake_url=live.lake, control_url=live.control_url, schedule_on=False
     ).resolve_job_def("stock_micro_batch")
     live.put(event(1, 5), event(2, 6), b"poison")
     assert checks(job, instance) == {"offsets_complete": True, "consumer_lag": True}
@@ -440,7 +320,9 @@ def test_the_schedule_is_off_unless_a_setting_says_otherwise_and_skips_a_slow_mi
         (False, dg.DefaultScheduleStatus.STOPPED),
         (True, dg.DefaultScheduleStatus.RUNNING),
     ):
-        defs = build_live_defs(tables=[live.table], lake_url=live.lake, schedule_on=on)
+        defs = build_live_defs(
+            tables=[live.table], lake_url=live.lake, control_url=live.control_url, schedule_on=on
+        )
         schedule = defs.resolve_schedule_def("stock_micro_batch")
         assert (schedule.default_status, schedule.cron_schedule) == (status, "* * * * *")
     job = defs.resolve_job_def("stock_micro_batch")

@@ -69,6 +69,11 @@ SECOND = [
     attempt(7, "silver/customers", HOURS[1], "SUCCESS", HOURS[1]),
 ]
 LAST = [*SECOND, attempt(8, "silver/orders", HOURS[4], "SUCCESS", HOURS[4])]
+# Micro-batches that ran while the newest hour was loaded, and lie in the one after it.
+LAST += [
+    attempt(10 + n, "silver/stock_live", HOURS[4] + HOUR, status, HOURS[4], layer="live", attempt=n)
+    for n, status in enumerate(("SUCCESS", "FAILURE", "RUNNING"), start=1)
+]
 # A backfill: the table of customers is older than it was thought to be.
 BACKFILLED = [*LAST, attempt(9, "silver/customers", HOURS[0], "SUCCESS", HOURS[0])]
 
@@ -126,6 +131,13 @@ def test_tables_tell_since_when_they_are_loaded(lake: SilverLake) -> None:
         3,
         2,
     )
+
+
+def test_micro_batches_are_no_hours_of_a_table(lake: SilverLake) -> None:
+    """They are in no figure, and the open hour in which they run is expected of no table."""
+    assert {layer for _, _, layer in _kpi(lake)} == {"silver", "gold"}
+    assert max(start for grain, start, _ in _kpi(lake) if grain == "hour") == HOURS[4]
+    assert "silver/stock_live" not in {row["asset"] for row in lake.gold("mart_platform_table")}
 
 
 def test_hours_give_what_a_full_refresh_gives_and_again_nothing(lake: SilverLake) -> None:

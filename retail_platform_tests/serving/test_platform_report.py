@@ -7,7 +7,7 @@ import dagster as dg
 
 from retail_platform.control.database import open_control
 from retail_platform.control.ledger import Ledger
-from retail_platform.control.loads import Counts
+from retail_platform.control.loads import LIVE_LAYER, Counts
 from retail_platform.control.resource import ControlResource
 from retail_platform.lakehouse.resource import LakehouseResource
 from retail_platform.serving.assets import build_report_defs
@@ -42,6 +42,15 @@ def test_checks_that_failed_last_and_loads_are_on_the_page(tmp_path: Path) -> No
         window=None,
     )
     ledger.succeed(load, Counts(read=5, applied=5))
+    live = ledger.start(
+        asset="silver/stock_live",
+        layer=LIVE_LAYER,
+        hour=datetime(2026, 3, 1, 10, tzinfo=UTC),
+        run_id="r",
+        engine="delta-rs",
+        window=None,
+    )
+    ledger.succeed(live, Counts(read=1, applied=1))
     defs = build_report_defs(
         folder=tmp_path / "reports",
         partitions_def=PARTITIONS,
@@ -67,4 +76,5 @@ def test_checks_that_failed_last_and_loads_are_on_the_page(tmp_path: Path) -> No
     assert made.metadata["dagster/row_count"].value == 1
     html = (tmp_path / "reports" / "platform.html").read_text("utf-8")
     assert '"failed checks: broken"' in html
-    assert "from ledger (version 1)." in html
+    assert "from ledger (version 2)." in html
+    assert "stock_live" not in html, "a micro-batch is no hour of a table"

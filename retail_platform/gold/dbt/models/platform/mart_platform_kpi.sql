@@ -7,7 +7,7 @@
 with loads as (
   select asset, layer, hour, attempt, status, read, applied, quarantined, seconds, finished_at, _hour
   from {{ source('platform', 'platform__loads') }}
-  where layer in ('bronze', 'silver', 'gold')
+  where {{ layer_of_hours() }}
   {% if is_hourly() %}
     and cast(hour as date) >= ({{ first_touched_platform_day() }})
   {% endif %}
@@ -16,7 +16,7 @@ with loads as (
 tables as (
   select asset, layer, min(hour) as first_hour
   from {{ source('platform', 'platform__loads') }}
-  where layer in ('bronze', 'silver', 'gold')
+  where {{ layer_of_hours() }}
   group by asset, layer
 ),
 
@@ -47,7 +47,7 @@ attempts as (
 ),
 
 newest as (
-  select max(hour) as hour from {{ source('platform', 'platform__loads') }}
+  select max(hour) as hour from {{ source('platform', 'platform__loads') }} where {{ layer_of_hours() }}
 ),
 
 outcomes as (

@@ -6,7 +6,7 @@ with loads as (
     row_number() over (partition by asset, hour order by attempt desc) as recency,
     row_number() over (partition by asset order by hour desc, attempt desc) as newest
   from {{ source('platform', 'platform__loads') }}
-  where layer in ('bronze', 'silver', 'gold')
+  where {{ layer_of_hours() }}
 )
 
 select
