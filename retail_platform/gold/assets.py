@@ -19,7 +19,7 @@ from retail_platform.failures import BlockedFailure, PermanentFailure
 from retail_platform.gold.build_record import BuildRecord
 from retail_platform.gold.graph import GoldGraph
 from retail_platform.gold.metadata import table_metadata
-from retail_platform.gold.project import GoldProject, staging_of
+from retail_platform.gold.project import PARTIAL_PARSE, GoldProject, staging_of
 from retail_platform.gold.runner import (
     NOT_HOURLY,
     LakehouseSession,
@@ -158,7 +158,11 @@ def build_gold_defs(
 
     return dg.Definitions(
         assets=[gold_build],
-        resources={DBT_WORKER: DbtWorkerResource(project_dir=str(dbt_project_dir))},
+        resources={
+            DBT_WORKER: DbtWorkerResource(
+                project_dir=str(dbt_project_dir), parsed=str(project.parsed_dir / PARTIAL_PARSE)
+            )
+        },
     )
 
 

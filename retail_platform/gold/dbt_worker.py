@@ -1,9 +1,10 @@
 """A dbt process that imports first and asks later: run as a script by `worker`.
 
-Importing dbt and pyspark takes most of a small build's time and depends on nothing, so the process
-can be started while Bronze and Silver still load. It then reads one JSON line from its standard
-input, `{"arguments": [...], "environment": {...}}`, and becomes that dbt command. The end of its
-input means that nobody needs it any more or that its parent is gone, engine and all: it ends.
+Importing dbt and pyspark and reading the parsed project (the file that is its argument) takes most
+of a small build's time and depends on nothing else, so the process can be started while Bronze and
+Silver still load. It then reads one JSON line from its standard input, `{"arguments": [...],
+"environment": {...}}`, and becomes that dbt command. The end of its input means that nobody needs
+it any more or that its parent is gone, engine and all: it ends.
 
 Not here: who starts it and when (`worker`).
 """
@@ -14,6 +15,11 @@ import json
 import os
 import sys
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 # What a build would otherwise import one after the other once it has begun.
 PRELOADED = (
@@ -34,6 +40,7 @@ def main() -> None:
     gc.disable()
     for name in PRELOADED:
         importlib.import_module(name)
+    manifest = _parsed_project(Path(sys.argv[1]))
     line = sys.stdin.readline()
     if not line:
         return
@@ -43,12 +50,22 @@ def main() -> None:
     from dbt.cli.main import cli
 
     try:
-        cli(args=request["arguments"], prog_name="dbt")
+        cli(args=request["arguments"], prog_name="dbt", obj={"manifest": manifest})
     except SystemExit as end:
         # Tearing down an interpreter full of dbt takes 0.5 s in which the step waits.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
+
+
+def _parsed_project(partial_parse: Path) -> "Manifest":
+    """The manifest as dbt itself would read it back, of a project that has not changed since."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack(partial_parse.read_bytes())
+    manifest.build_parent_and_child_maps()
+    manifest.build_flat_graph()
+    return manifest
 
 
 def _end_with_parent() -> None:

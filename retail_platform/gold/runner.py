@@ -22,7 +22,7 @@ from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_contex
 from dagster_dbt.core.dbt_cli_invocation import DbtCliInvocation
 from packaging.version import parse
 
-from retail_platform.gold.project import PARTIAL_PARSE, GoldProject
+from retail_platform.gold.project import GoldProject
 from retail_platform.gold.stored_partitions import STORED_PARTITIONS, stored_partitions
 from retail_platform.gold.worker import DbtWorkerResource
 
@@ -115,7 +115,6 @@ def start_build(
     )
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    shutil.copy(project.parsed_dir / PARTIAL_PARSE, target / PARTIAL_PARSE)
     selection = get_updated_cli_invocation_params_for_context(
         context=context, manifest=manifest, dagster_dbt_translator=translator
     )

@@ -1,7 +1,7 @@
 """dbt processes that are started before they are needed.
 
 A Dagster run opens its resources when it starts, so the worker imports dbt while Bronze and Silver
-load; when Gold's turn comes, the imports (4 s of a build of 8 s) are done.
+load; when Gold's turn comes, the imports (4 s of a build of 8 s) are done and the project is read.
 
 Why a process of its own and not `dbtRunner` in Dagster's: dbt-spark's session method takes the
 process's default Spark session, whatever the URL, which in Dagster's process may be another run's.
@@ -26,12 +26,13 @@ class DbtWorker:
 
     Args:
         project_dir: Its working directory.
+        parsed: The project as dbt has parsed it (`project.PARTIAL_PARSE`).
     """
 
-    def __init__(self, project_dir: Path) -> None:
+    def __init__(self, project_dir: Path, parsed: Path) -> None:
         # -P: the script's folder stays off the import path; its neighbours have common names.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(SCRIPT)],
+            [sys.executable, "-P", str(SCRIPT), str(parsed)],
             cwd=project_dir,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
@@ -71,15 +72,17 @@ class DbtWorkerResource(dg.ConfigurableResource["DbtWorkerResource"]):
 
     Attributes:
         project_dir: Folder of the dbt project.
+        parsed: File of the project as dbt has parsed it.
     """
 
     project_dir: str
+    parsed: str
     _ready: DbtWorker | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Start the worker; it imports while the run goes on."""
         del context
-        self._ready = DbtWorker(Path(self.project_dir))
+        self._ready = self._started()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """End the worker if no step took it."""
@@ -90,5 +93,8 @@ class DbtWorkerResource(dg.ConfigurableResource["DbtWorkerResource"]):
 
     def take(self) -> DbtWorker:
         """The ready worker, or a new one if it is taken."""
-        worker, self._ready = self._ready or DbtWorker(Path(self.project_dir)), None
+        worker, self._ready = self._ready or self._started(), None
         return worker
+
+    def _started(self) -> DbtWorker:
+        return DbtWorker(Path(self.project_dir), Path(self.parsed))
