@@ -2,6 +2,8 @@
 {#-
   A visit ends when its visitor does nothing for var('session_gap_minutes') minutes. Events that
   arrive late may join two visits; so an hour's build tells the neighbourhood of its events anew.
+  Events are taken to be immutable: one that comes again under its id with another moment or visitor
+  counts in its new visit at once, and in the visit that it left until that is told anew.
 -#}
 {%- if is_hourly() -%}
   {%- set event_days = touched_event_days() -%}
