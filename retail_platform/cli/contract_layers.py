@@ -16,6 +16,7 @@ from retail_platform.failures import PermanentFailure
 from retail_platform.gold.by_hand import hand_project
 from retail_platform.gold.contracts import GoldContracts
 from retail_platform.metadata.contract_releases import Checked, ContractFiles
+from retail_platform.quality.exports import export_text
 
 
 class Contracts(Protocol):
@@ -65,6 +66,41 @@ class ContractLayers:
             PermanentFailure: there is none of a name.
         """
         return [one for name in names for one in self._named(name)]
+
+    def exported(self, name: str, to: str, today: date) -> str:
+        """A contract in the words of another tool.
+
+        Args:
+            name: Silver's entity, or Gold's model with or without version.
+            to: ``great-expectations``, ``dbt`` or ``odcs``.
+            today: The day on which a model of Gold is checked (UTC).
+
+        Raises:
+            PermanentFailure: there is none of the name, or it has no such form.
+        """
+        if name in self.silver.working:
+            text = self.silver.working[name][0].read_text(encoding="utf-8")
+            table = self._platform.catalog.by_entity.get(name)
+            if to == "odcs":
+                return text
+            if table is None:
+                raise PermanentFailure(
+                    f"No load of an hour fills silver.{name}, whose rules could be exported --to "
+                    f"{to}. Export it --to odcs."
+                )
+            return export_text(table, to, text)
+        entity = self.gold.one(name)
+        if entity is None:
+            raise PermanentFailure(
+                f"No contract {name!r}. Silver: {sorted(self.silver.working)}. Gold: "
+                f"{sorted(self.gold.public)}."
+            )
+        if to != "odcs":
+            raise PermanentFailure(
+                f"{name} is a model of Gold, whose rules are dbt's tests already: run them with "
+                f"`retail-platform dbt -- test --select {entity}`, or export it --to odcs."
+            )
+        return self.gold.text(entity, today)
 
     def _named(self, name: str) -> list[tuple[Contracts, str]]:
         if name in self.silver.entities:

@@ -80,6 +80,7 @@ def release(entities: tuple[str, ...], everything: bool, day: datetime | None) -
 def lint(entities: tuple[str, ...], as_json: bool) -> None:
     """Find typos, missing words, and rules that cannot be parsed or can never fail.
 
+    In Silver's contracts; those of Gold are dbt's YAML, which retail-platform dbt -- parse judges.
     Exit code 1 where something must be mended.
     """
     from dataclasses import asdict
@@ -92,7 +93,11 @@ def lint(entities: tuple[str, ...], as_json: bool) -> None:
     paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     unknown = [entity for entity in entities if entity not in paths]
     if unknown:
-        raise PermanentFailure(f"No contract {unknown}. Contracts: {list(paths)}.")
+        raise PermanentFailure(
+            f"No contract {unknown} of Silver. Contracts: {list(paths)}. Models of Gold are not "
+            "linted here: `retail-platform dbt -- parse` finds what is wrong in their YAML, and "
+            "`retail-platform contracts check` what would break their readers."
+        )
     findings = [finding for entity in entities or paths for finding in lint_file(paths[entity])]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -116,30 +121,17 @@ def lint(entities: tuple[str, ...], as_json: bool) -> None:
 def docs(out: Path | None) -> None:
     """Write the contracts as HTML: an index, and one page each without a network.
 
-    Columns, rules, service level, lineage up and down to dbt's columns, versions.
+    Silver's, and Gold's public models: columns, rules, service level, lineage up and down to dbt's
+    columns, versions.
     """
+    from retail_platform.cli.contract_layers import ContractLayers
+    from retail_platform.cli.contract_pages import contract_pages
     from retail_platform.cli.platform import Platform
-    from retail_platform.metadata.contract_docs import Lineage, contract_page, index_page
-    from retail_platform.metadata.contract_impact import readers_of
-    from retail_platform.metadata.contract_releases import ContractFiles
-    from retail_platform.operations.downstream import platform_downstream
 
     platform = Platform.here()
-    files = ContractFiles(platform.settings.catalog)
-    downstream = platform_downstream(platform.settings, platform.catalog, {})
+    pages = contract_pages(platform, ContractLayers(platform), datetime.now(UTC).date())
     folder = out or platform.settings.home / "contracts"
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"index": index_page(platform.catalog)}
-    for table in (*platform.catalog.tables, *platform.catalog.live):
-        readers, columns = readers_of(
-            f"silver.{table.entity}", downstream.readers, downstream.reports
-        )
-        pages[table.entity] = contract_page(
-            table,
-            platform.catalog,
-            Lineage(readers=readers, columns=columns),
-            list(files.releases(table.entity)),
-        )
     for name, page in pages.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     click.echo(f"{len(pages)} pages: {folder / 'index.html'}")
@@ -156,21 +148,16 @@ def docs(out: Path | None) -> None:
 def export(entity: str, to: str) -> None:
     """Print a contract's rules for another tool.
 
-    A Great Expectations suite (JSON), a dbt source with tests (YAML), or the contract itself.
+    A Great Expectations suite (JSON), a dbt source with tests (YAML), or the contract itself
+    (ODCS). A public model of Gold, or one version of it (mart_sales_kpi.v1), has the last only: its
+    rules are dbt's tests.
     """
+    from retail_platform.cli.contract_layers import ContractLayers
     from retail_platform.cli.platform import Platform
-    from retail_platform.failures import PermanentFailure
-    from retail_platform.metadata.contract_releases import ContractFiles
-    from retail_platform.quality.exports import export_text
 
     platform = Platform.here()
-    table = platform.catalog.by_entity.get(entity)
-    if table is None:
-        raise PermanentFailure(
-            f"No table fills {entity!r}. Tables: {sorted(platform.catalog.by_entity)}."
-        )
-    path, _ = ContractFiles(platform.settings.catalog).working[entity]
-    click.echo(export_text(table, to, path.read_text(encoding="utf-8")), nl=False)
+    layers = ContractLayers(platform)
+    click.echo(layers.exported(entity, to, datetime.now(UTC).date()), nl=False)
 
 
 def _day(day: datetime | None) -> date:

@@ -43,16 +43,19 @@ class GoldContracts:
     Args:
         catalog: The catalog folder, in which released contracts are kept.
         manifest: The project's parsed manifest.
+
+    Attributes:
+        manifest: The same.
     """
 
     def __init__(self, catalog: Path, manifest: Mapping[str, Any]) -> None:
-        self._manifest = manifest
+        self.manifest = manifest
         self._released = ReleasedContracts(catalog, "gold")
 
     @cached_property
     def public(self) -> dict[str, PublicModel]:
         """Every version of every public model, pre-releases among them."""
-        return {str(model.version): model for model in public_models(self._manifest)}
+        return {str(model.version): model for model in public_models(self.manifest)}
 
     @cached_property
     def working(self) -> list[str]:
@@ -74,6 +77,26 @@ class GoldContracts:
     def named(self, name: str) -> list[str]:
         """The contracts that a name means: one version, or all versions of a model."""
         return [one for one in self.entities if name in (one, one.partition(".")[0])]
+
+    def one(self, name: str) -> str | None:
+        """The public version that a name means: that version, or a model's latest; None if none."""
+        if name in self.public:
+            return name
+        versions = {entity: model.version for entity, model in self.public.items()}
+        return next(
+            (
+                entity
+                for entity, version in versions.items()
+                if version.model == name and version.version == version.latest
+            ),
+            None,
+        )
+
+    def releases(self, entity: str) -> list[str]:
+        """Numbers under which a version was released, oldest first."""
+        model, _, major = entity.partition(".v")
+        numbers = self._released.versions(model)
+        return [one for one in numbers if not major or version_of(one)[0] == int(major)]
 
     def check(self, entity: str, today: date) -> Checked:
         """Compares a version with its last release.
@@ -116,23 +139,34 @@ class GoldContracts:
         Raises:
             PermanentFailure: the check says no, or nothing is there to release.
         """
+        number = self._number(entity, today, "released")
+        public = self.public[entity]
+        return self._released.add(public.version.model, number, public.text(number))
+
+    def text(self, entity: str, today: date) -> str:
+        """A version's contract as it is now, in ODCS.
+
+        Raises:
+            PermanentFailure: the check says no, or the version is gone.
+        """
+        return self.public[entity].text(self._number(entity, today, "exported"))
+
+    def _number(self, entity: str, today: date, done: str) -> str:
+        """The number of a version's contract as it is now, which has to pass the check."""
         checked = self.check(entity, today)
         if checked.problems:
-            raise PermanentFailure(f"{entity}: not released: {'; '.join(checked.problems)}.")
+            raise PermanentFailure(f"{entity}: not {done}: {'; '.join(checked.problems)}.")
         if checked.working is None:
-            raise PermanentFailure(f"No contract {entity!r} to release: the version is gone.")
-        public = self.public[entity]
-        return self._released.add(
-            public.version.model, checked.working, public.text(checked.working)
-        )
+            raise PermanentFailure(f"{entity}: not {done}: the version is gone.")
+        return checked.working
 
     def readers(self, entity: str) -> list[Hit]:
         """The models, snapshots and exposures that read a version directly; none of one gone."""
         public = self.public.get(entity)
         if public is None:
             return []
-        nodes = {**self._manifest["nodes"], **self._manifest["exposures"]}
-        children = (nodes.get(child, {}) for child in self._manifest["child_map"][public.unique_id])
+        nodes = {**self.manifest["nodes"], **self.manifest["exposures"]}
+        children = (nodes.get(child, {}) for child in self.manifest["child_map"][public.unique_id])
         hits = [
             Hit(name=node.get("label") or f"gold.{node['alias']}", kind=node["resource_type"])
             for node in children

@@ -103,6 +103,7 @@ def test_lint_ends_with_1_where_something_must_be_mended(catalog: Path) -> None:
     (finding,) = json.loads(run("lint", "--json").stdout)
     assert finding["field"] == "schema.orders.quality.total_due is negative.implementation"
     assert run("lint", "ghosts").exit_code == 1
+    assert "`retail-platform dbt -- parse`" in run("lint", "mart_sales_kpi").output
 
 
 def test_exports_are_printed(catalog: Path) -> None:
@@ -112,7 +113,30 @@ def test_exports_are_printed(catalog: Path) -> None:
     assert "composite_key" in run("export", "orders", "--to", "dbt").output
     own = (catalog / "contracts" / "silver" / "orders.yaml").read_text(encoding="utf-8")
     assert run("export", "orders", "--to", "odcs").output == own
-    assert "No table fills 'ghosts'" in run("export", "ghosts", "--to", "odcs").output
+    assert "No contract 'ghosts'" in run("export", "ghosts", "--to", "odcs").output
+
+
+def test_live_tables_are_exported_as_they_are_written(catalog: Path) -> None:
+    """No load of an hour judges their rows, so no other tool has rules to run."""
+    own = (catalog / "contracts" / "silver" / "inventory_live.yaml").read_text(encoding="utf-8")
+    assert run("export", "inventory_live", "--to", "odcs").output == own
+    refused = run("export", "inventory_live", "--to", "dbt")
+    assert refused.exit_code == 1
+    assert "Export it --to odcs" in refused.output
+
+
+def test_a_model_of_gold_is_exported_as_it_was_released(catalog: Path) -> None:
+    """In ODCS; its rules are dbt's already, and the message says how to run them."""
+    released = catalog / "contracts" / "released" / "gold" / "mart_sales_kpi" / "1.0.0.yaml"
+    for name in ("mart_sales_kpi", "mart_sales_kpi.v1"):
+        assert run("export", name, "--to", "odcs").output == released.read_text("utf-8")
+    for tool in ("dbt", "great-expectations"):
+        refused = run("export", "mart_sales_kpi", "--to", tool)
+        assert refused.exit_code == 1
+        assert "`retail-platform dbt -- test --select mart_sales_kpi.v1`" in refused.output
+    assert (
+        "No contract 'fct_order_click'" in run("export", "fct_order_click", "--to", "odcs").output
+    )
 
 
 def test_docs_are_pages_of_their_own(catalog: Path, tmp_path: Path) -> None:
@@ -139,3 +163,21 @@ def test_docs_are_pages_of_their_own(catalog: Path, tmp_path: Path) -> None:
     live = (out / "inventory_live.html").read_text(encoding="utf-8")
     for text in ("topic inventory.stock of web", "quantity is missing", "every minute"):
         assert text in live, text
+    for name in {one.parent.name for one in (catalog / "contracts/released/gold").glob("*/*")}:
+        assert f'href="gold.{name}.html"' in index
+    mart = (out / "gold.mart_sales_kpi.html").read_text(encoding="utf-8")
+    for text in (
+        "team:sales-analytics",
+        "1.0.0, active",
+        "<span class='tag'>one of hour, day</span>",
+        "gold.mart_sales_by_region_category.net_amount",
+        "<p>gold.mart_sales_by_region_category</p>",
+        "report/sales (report)",
+        "accepted_values",
+        "models/marts/mart_sales_kpi.sql",
+    ):
+        assert text in mart, text
+    assert "http" not in mart, "nothing is fetched"
+    assert "(test)" not in mart, "its own tests are no readers"
+    dimension = (out / "gold.dim_product.html").read_text(encoding="utf-8")
+    assert "silver.products" in dimension

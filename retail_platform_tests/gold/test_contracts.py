@@ -16,12 +16,15 @@ from retail_platform.cli import main
 from retail_platform.failures import PermanentFailure
 from retail_platform.gold.by_hand import PROJECT
 from retail_platform.gold.contracts import GoldContracts
+from retail_platform.gold.model_docs import ModelDocs
 from retail_platform.gold.project import GoldProject
+from retail_platform.metadata.contract_docs import Lineage
 from retail_platform.metadata.contract_releases import Checked
 from retail_platform.settings import PACKAGE
 from retail_platform_tests.gold.next_project import (
     DEPRECATED,
     MART,
+    OLD,
     add_version,
     edit,
     project_copy,
@@ -272,6 +275,51 @@ def test_a_released_contract_is_one_of_the_standard(catalog: Path) -> None:
     assert properties["net_amount"]["physicalType"] == "decimal(19,4)"
     assert properties["grain"]["quality"][0]["arguments"] == {"validValues": ["hour", "day"]}
     assert "_hour" not in properties
+
+
+def test_an_export_is_of_the_latest_version_unless_another_is_named(changed: GoldContracts) -> None:
+    """In ODCS, with the end of what is deprecated; nothing that the check refuses."""
+    assert [changed.one(name) for name in (MART, f"{MART}.v1", "fct_order_click", "ghosts")] == [
+        f"{MART}.v2",
+        f"{MART}.v1",
+        None,
+        None,
+    ]
+    old, new = (yaml.safe_load(changed.text(f"{MART}.v{n}", TODAY)) for n in (1, 2))
+    assert (old["version"], old["status"]) == ("1.1.0", "deprecated")
+    assert old["slaProperties"] == [{"property": "endOfSupport", "value": DEPRECATED}]
+    assert (new["version"], new["status"]) == ("2.0.0", "active")
+    with pytest.raises(PermanentFailure, match=r"mart_sales_kpi\.v1: not exported: 1 breaking"):
+        changed.text("mart_sales_kpi.v1", TODAY)
+
+
+def test_the_page_of_a_deprecated_version_says_until_when_and_what_instead(
+    changed: GoldContracts,
+) -> None:
+    """Every version has a page of its own, under the name of its table."""
+    docs = ModelDocs(changed.manifest)
+    old, new = (changed.public[f"{MART}.v{number}"] for number in (1, 2))
+    assert [docs.table_of(model) for model in (old, new)] == [f"gold.{MART}_v1", f"gold.{MART}"]
+    page = docs.page(
+        old,
+        "1.1.0",
+        made_of={OLD: [("silver.products", "category")]},
+        lineage=Lineage(readers=["report/<x> (report)"], columns={OLD: ["gold.mart_x.category"]}),
+        versions=["1.0.0"],
+    )
+    for text in (
+        "1.1.0, deprecated",
+        f"Deprecated: version 1 goes on {DEPRECATED}; read version 2, gold/{MART}.",
+        f"<code>{OLD}</code>",
+        "silver.products.category",
+        "gold.mart_x.category",
+        "report/&lt;x&gt; (report)",
+        " 1.1.0 is not, yet.",
+    ):
+        assert text in page, text
+    index = docs.index([(old, "1.1.0"), (new, "2.0.0")])
+    assert f'<a href="gold.{MART}_v1.html">{MART}_v1</a>' in index
+    assert "2.0.0 <span class='tag'>active</span>" in index
 
 
 def test_the_commands_take_gold_beside_silver(
