@@ -9,9 +9,10 @@
                   nothing is ever deleted.
     accumulate    columns of hours (see time.sql) that keep every hour they ever had
     partition_by  a text column: only partitions in which a row was or will be are read and merged
-    sought_by     a text column that the key alone decides and that grows with time, such as the
-                  number of an order: the stored rows are sought where it lies between the least and
-                  the greatest of a partition of the rows that the model yields, not everywhere
+    sought_by     columns that the key alone decides and that grow with time, such as the number of an
+                  order; a row has one of them. The stored rows are sought where those of the rows
+                  lie that the model yields: in spans of whole numbers and days; of texts, between
+                  the least and the greatest of a partition
 
   In an hour's build the model yields the rows that the hour touched. They are compared with the
   stored rows in a full outer join; only real changes reach the MERGE. Columns that begin with `_`
@@ -91,18 +92,19 @@
 
 {#- Predicate, to be added: where a stored row can lie that the rows of this build replace. -#}
 {% macro sought_between(fresh) -%}
-  {%- set column = config.get('sought_by') -%}
-  {%- if column %} and (
-    {%- for ends in run_query(
-      "select min(" ~ column ~ "), max(" ~ column ~ ") from " ~ fresh ~ " group by " ~ config.get('partition_by')
-    ).rows %}
-    {{ 'or ' if not loop.first }}({{ column }} >= {{ text_literal(ends[0]) }} and {{ column }} <= {{ text_literal(ends[1]) }})
-    {%- else %}false
-    {%- endfor %})
-  {%- endif -%}
+  {%- set places = [] -%}
+  {%- for column in config.get('sought_by') or [] -%}
+    {%- set type = model.columns[column].data_type -%}
+    {%- if type == 'bigint' -%}
+      {%- do places.append(id_in_spans(column, id_spans("select " ~ column ~ " as id from " ~ fresh))) -%}
+    {%- elif type == 'date' -%}
+      {%- do places.append(date_in_spans(column, days_of(column, fresh))) -%}
+    {%- else -%}
+      {%- do places.append(text_between(column, fresh, config.get('partition_by'))) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if places %} and ({{ places | join(' or ') }}){%- endif -%}
 {%- endmacro %}
-
-{% macro text_literal(text) -%}'{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'{%- endmacro %}
 
 {#- Predicate: the row lies in one of the partitions; true for a table without any. -#}
 {% macro in_partitions(alias, partitions) -%}

@@ -1,10 +1,11 @@
 {#-
-  Days that an hour touched, told to a model as literals. An engine skips partitions and files by
-  their statistics only where it is told a literal; against a subquery it reads the whole table, and
-  every hour costs more than the one before. So a model asks for the days first.
+  Days and ids that an hour touched, told to a model as literals. An engine skips partitions and files
+  by their statistics only where it is told a literal; against a subquery it reads the whole table,
+  and every hour costs more than the one before. So a model asks for the days or ids first.
 
-  Spans are pairs of days, counted since 1970-01-01, both included: in order, and days apart. Here
-  belong asking, widening and telling them. Not here: which days (`visits`, `scopes`, `attribution`).
+  Spans are pairs of whole numbers, both included: in order, and apart. Days are counted since
+  1970-01-01. Here belong asking, widening and telling them, and texts, which are told by their ends.
+  Not here: which days and ids (`touched_facts`, `visits`, `scopes`, `attribution`).
 -#}
 
 {#- The spans of a query's columns first_day and last_day, which are dates; rows with NULL are left out. -#}
@@ -17,6 +18,28 @@
     {%- do found.append([row[0] | int, row[1] | int]) -%}
   {%- endfor -%}
   {{ return(united_spans(found)) }}
+{%- endmacro %}
+
+{#-
+  The spans of a query's column id, a whole number; NULL is left out. There are no more than twenty,
+  parted where the ids lie furthest apart: a row is compared with every span.
+-#}
+{% macro id_spans(ids) -%}
+  {%- set found = [] -%}
+  {%- for row in run_query(
+    "select id, previous_id, last_id from ("
+    ~ "select id, lag(id) over (order by id) as previous_id, max(id) over () as last_id from ("
+    ~ "select distinct id from (" ~ ids ~ ") where id is not null))"
+    ~ " order by previous_id is not null, id - previous_id desc, id limit 20"
+  ).rows -%}
+    {%- do found.append([row[0] | int, row[1], row[2] | int]) -%}
+  {%- endfor -%}
+  {%- set parts = found | sort -%}
+  {%- set spans = [] -%}
+  {%- for first, _, last in parts -%}
+    {%- do spans.append([first, last if loop.last else parts[loop.index][1] | int]) -%}
+  {%- endfor -%}
+  {{ return(united_spans(spans)) }}
 {%- endmacro %}
 
 {#- The spans of the dates that one expression takes in a query's rows. -#}
@@ -74,11 +97,20 @@
 {%- endmacro %}
 
 {#-
-  What predicates say where there are no spans: 1 January 1900. Of a `false` Sail 0.7.2 makes an inner
+  What predicates say where there are no spans: 1 January 1900, and as an id one that nothing has. Of a `false` Sail 0.7.2 makes an inner
   or one-sided join of the comparison with stored rows, and notes columns of what it stages as never
   NULL; a later build that stages in the same folder then fails where a row is gone.
 -#}
 {% macro nothing_there() -%}{{ return([[-25567, -25567]]) }}{%- endmacro %}
+
+{#- Predicate: the id lies in the spans. -#}
+{% macro id_in_spans(column, spans) -%}
+  (
+  {%- for first, last in spans or nothing_there() %}
+    {{ 'or ' if not loop.first }}({{ column }} >= {{ first }} and {{ column }} <= {{ last }})
+  {%- endfor -%}
+  )
+{%- endmacro %}
 
 {#- Predicate: the date lies in the spans. -#}
 {% macro date_in_spans(column, spans) -%}
@@ -102,3 +134,17 @@
 {%- endmacro %}
 
 {% macro _midnight(day) -%}timestamp'{{ _day_text(day) }} 00:00:00+00:00'{%- endmacro %}
+
+{#- Predicate: the text lies between the least and the greatest of a group of the rows. -#}
+{% macro text_between(column, rows, group) -%}
+  (
+  {%- for ends in run_query(
+    "select min(" ~ column ~ "), max(" ~ column ~ ") from " ~ rows ~ " where " ~ column ~ " is not null group by " ~ group
+  ).rows %}
+    {{ 'or ' if not loop.first }}({{ column }} >= {{ text_literal(ends[0]) }} and {{ column }} <= {{ text_literal(ends[1]) }})
+  {%- else %}{{ column }} < ''
+  {%- endfor -%}
+  )
+{%- endmacro %}
+
+{% macro text_literal(text) -%}'{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'{%- endmacro %}

@@ -6,7 +6,7 @@
 -#}
 {% macro spark__tblproperties_clause() -%}
   {%- set indexed = [] -%}
-  {%- for column in model.columns if column == config.get('sought_by') or column.endswith(('_key', '_id', '_hour', '_at', '_date', '_from', '_to')) -%}
+  {%- for column in model.columns if column in (config.get('sought_by') or []) or column.endswith(('_key', '_id', '_hour', '_at', '_date', '_from', '_to')) -%}
     {%- do indexed.append('`' ~ column ~ '`') -%}
   {%- endfor -%}
   tblproperties ('delta.dataSkippingStatsColumns' = '{{ indexed | join(",") }}')

@@ -1,4 +1,4 @@
-{{ config(unique_key='order_key', partition_by='ordered_month', sought_by='order_number') }}
+{{ config(unique_key='order_key', partition_by='ordered_month', sought_by=['order_number']) }}
 {#-
   The last click on an ad before each order of the shop: that of the newest visit with one, by the
   buyer or on the device that bought, begun in the var('attribution_days') days up to the order. A
