@@ -1,10 +1,22 @@
-{{ config(unique_key='sales_key', accumulate=['_touched_hours'], partition_by='sold_month') }}
+{{ config(
+  unique_key='sales_key', accumulate=['_touched_hours'], partition_by='sold_month', sought_by=['_order_id', '_file_path']
+) }}
 {#-
   A sale depends on its line, its order's header and, for region and category, on the versions of its
   customer and product: an hour that changed any of them computes the sale anew. A line whose header
   is not there (or only inferred) waits: it appears in the hour in which the header arrives.
 -#}
 {%- set till_key = surrogate_key('pos', ['file_path', 'line_number']) %}
+{%- if is_hourly() -%}
+  {%- set customers = changed_customers() -%}
+  {%- set customer_spans = id_spans(customers) -%}
+  {%- set products = changed_versions_of_products() -%}
+  {%- set product_spans = id_spans(products) -%}
+  {%- set order_spans = id_spans(touched_orders(customers, customer_spans, products, product_spans)) -%}
+  {%- set articles = touched_articles(this) -%}
+  {%- set till_days = days_since_touched(articles) -%}
+  {%- set returning_spans = returning_customers(articles, till_days) -%}
+{%- endif %}
 with order_lines as (
   select
     line.order_id, line.line_number, line.product_id, line.quantity, line.unit_price, line.line_total,
@@ -20,55 +32,53 @@ with order_lines as (
   inner join {{ source('silver', 'orders') }} as header
     on header.order_id = line.order_id and not coalesce(header._inferred, false)
   {% if is_hourly() %}
-  left join (
-    select distinct customer_id from {{ ref('dim_customer') }}
-    where customer_id is not null and (
-      {{ in_hours('_hour') }} or territory_id in (
-        select territory_id from {{ source('silver', 'territories') }} where {{ in_hours('_hour') }}
-      )
+  {% if customer_spans %}
+  left join (select distinct id from ({{ customers }})) as changed_customer
+    on changed_customer.id = header.customer_id
+  {% endif %}
+  {% if product_spans %}
+  left join (select distinct id from ({{ products }})) as changed_product
+    on changed_product.id = line.product_id
+  {% endif %}
+  where {{ id_in_spans('line.order_id', order_spans) }} and {{ id_in_spans('header.order_id', order_spans) }}
+    and (
+      {{ in_hours('line._hour') }} or {{ in_hours('header._hour') }}
+      {% if customer_spans %} or changed_customer.id is not null {% endif %}
+      {% if product_spans %} or changed_product.id is not null {% endif %}
     )
-  ) as changed_customer on changed_customer.customer_id = header.customer_id
-  left join (
-    select distinct product_id from {{ ref('dim_product') }}
-    where product_id is not null and {{ in_hours('_hour') }}
-  ) as changed_product on changed_product.product_id = line.product_id
-  where {{ in_hours('line._hour') }} or {{ in_hours('header._hour') }}
-    or changed_customer.customer_id is not null or changed_product.product_id is not null
   {% endif %}
 ),
 
 till_lines as (
   select
-    *,
+    till.*,
     {{ till_key }} as sales_key,
-    upper(invoice_no) like 'C%' or quantity < 0 as is_return,
-    concat_ws('|', cast(customer_id as string), stock_code) as bought_by
-  from {{ source('silver', 'pos_transactions') }}
-),
-
-{# A return is linked to the last sale of the same article to the same customer before it. #}
-built_till_lines as (
-  select * from till_lines
+    {{ is_taken_back('till') }} as is_return
+  from {{ source('silver', 'pos_transactions') }} as till
   {% if is_hourly() %}
-  where {{ in_hours('_hour') }} or (is_return and customer_id is not null and bought_by in (
-    select bought_by from till_lines where {{ in_hours('_hour') }} and customer_id is not null
-  ))
+  left join ({{ articles }}) as touched
+    on touched.customer_id = till.customer_id and touched.stock_code = till.stock_code
+  where ({{ in_hours('till._hour') }} or {{ in_spans('till.sold_at', till_days) }})
+    and ({{ in_hours('till._hour') }} or ({{ is_taken_back('till') }} and till.sold_at >= touched.touched_from))
   {% endif %}
 ),
 
+{# A return is linked to the last sale of the same article to the same customer before it. #}
 returned_sales as (
   select
     taken_back.sales_key,
-    sold.sales_key as returned_sales_key,
+    sold.file_path,
+    sold.line_number,
     row_number() over (
       partition by taken_back.sales_key
       order by sold.sold_at desc, sold.file_path desc, sold.line_number desc
     ) as recency
-  from built_till_lines as taken_back
-  inner join till_lines as sold
-    on sold.bought_by = taken_back.bought_by and sold.sold_at <= taken_back.sold_at
-  where taken_back.is_return and taken_back.customer_id is not null
-    and not sold.is_return and not coalesce(sold._deleted, false)
+  from till_lines as taken_back
+  inner join {{ source('silver', 'pos_transactions') }} as sold
+    on sold.customer_id = taken_back.customer_id and sold.stock_code = taken_back.stock_code
+    and sold.sold_at <= taken_back.sold_at
+  where taken_back.is_return and not {{ is_taken_back('sold') }} and not coalesce(sold._deleted, false)
+  {% if is_hourly() %} and {{ id_in_spans('sold.customer_id', returning_spans) }} {% endif %}
 )
 
 select
@@ -101,6 +111,8 @@ select
   false as is_return,
   cast(null as string) as returned_sales_key,
   line.is_deleted,
+  line.order_id as _order_id,
+  cast(null as string) as _file_path,
   {{ changed_hour('line._hour') }} as _hour,
   {{ hour_set('line.ordered_at') }} as _touched_hours
 from order_lines as line
@@ -121,7 +133,7 @@ select
   'pos' as channel,
   cast(null as string) as order_number,
   invoice_no,
-  line_number,
+  till.line_number,
   {{ unknown_key() }} as customer_key,
   {{ unknown_key() }} as product_key,
   {{ unknown_key() }} as store_key,
@@ -142,10 +154,13 @@ select
   'Unclassified' as category,
   false as is_cancelled,
   is_return,
-  returned.returned_sales_key,
+  case when returned.sales_key is not null
+    then {{ surrogate_key('pos', ['returned.file_path', 'returned.line_number']) }} end as returned_sales_key,
   coalesce(_deleted, false) as is_deleted,
+  cast(null as bigint) as _order_id,
+  till.file_path as _file_path,
   {{ changed_hour('_hour') }} as _hour,
   {{ hour_set('sold_at') }} as _touched_hours
-from built_till_lines as till
+from till_lines as till
 left join returned_sales as returned
   on returned.sales_key = till.sales_key and returned.recency = 1
