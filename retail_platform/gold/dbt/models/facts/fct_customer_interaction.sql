@@ -5,6 +5,9 @@
   own text and no interaction beside it. Mentions on social networks name no customer (their authors
   are masked handles that no other source knows), so they are no interactions of one.
 -#}
+{%- if is_hourly() -%}
+  {%- set ticket_spans = id_spans("select ticket_id as id from (" ~ touched_tickets() ~ ")") -%}
+{%- endif %}
 with
 {% if is_hourly() %}
 touched as (
@@ -23,6 +26,7 @@ interactions as (
   from {{ source('silver', 'tickets') }} as ticket
   {% if is_hourly() %} left semi join touched on touched.ticket_id = ticket.ticket_id {% endif %}
   where not coalesce(ticket._inferred, false)
+  {% if is_hourly() %} and {{ id_in_spans('ticket.ticket_id', ticket_spans) }} {% endif %}
 
   union all
 
@@ -39,6 +43,9 @@ interactions as (
     on ticket.ticket_id = comment.ticket_id and not coalesce(ticket._inferred, false)
   {% if is_hourly() %} left semi join touched on touched.ticket_id = comment.ticket_id {% endif %}
   where comment.is_public and comment.created_at > ticket.created_at
+  {% if is_hourly() %}
+    and {{ id_in_spans('comment.ticket_id', ticket_spans) }} and {{ id_in_spans('ticket.ticket_id', ticket_spans) }}
+  {% endif %}
 
   union all
 

@@ -1,8 +1,13 @@
-{{ config(unique_key='spend_key', accumulate=['_touched_hours'], partition_by='spend_month') }}
+{{ config(
+  unique_key='spend_key', accumulate=['_touched_hours'], partition_by='spend_month', sought_by=['spend_date']
+) }}
 {#-
   Facebook repeats a campaign's hour once per attribution setting, with the same spend: the grain
   here has no attribution setting, so the live slice that was fetched last speaks for the hour.
 -#}
+{%- if is_hourly() -%}
+  {%- set days = touched_spend_days() -%}
+{%- endif %}
 with slices as (
   select
     'facebook' as platform, account_id, campaign_id, date_start as spend_date, hour as local_hour,
@@ -10,6 +15,7 @@ with slices as (
     purchase_value as conversion_value, currency_code as currency, attribution_setting,
     _extracted_at, coalesce(_deleted, false) as is_deleted, _hour
   from {{ source('silver', 'facebook_insights') }}
+  {% if is_hourly() %} where {{ date_in_spans('date_start', days) }} {% endif %}
   union all
   select
     'google' as platform, account_id, campaign_id, segments_date as spend_date, segments_hour as local_hour,
@@ -19,6 +25,7 @@ with slices as (
     cast(null as string) as attribution_setting,
     _extracted_at, coalesce(_deleted, false) as is_deleted, _hour
   from {{ source('silver', 'google_campaign_performance') }}
+  {% if is_hourly() %} where {{ date_in_spans('segments_date', days) }} {% endif %}
 ),
 
 touched as (

@@ -1,5 +1,8 @@
 {{ config(unique_key='purchase_key') }}
 {#- A line whose order is not there (or only inferred) waits for the hour in which it arrives. -#}
+{%- if is_hourly() -%}
+  {%- set order_spans = id_spans(touched_purchase_orders()) -%}
+{%- endif %}
 select
   {{ surrogate_key('purchasing', ['line.purchase_order_id', 'line.line_number']) }} as purchase_key,
   line.purchase_order_id,
@@ -26,5 +29,7 @@ from {{ source('silver', 'purchase_order_lines') }} as line
 inner join {{ source('silver', 'purchase_orders') }} as header
   on header.purchase_order_id = line.purchase_order_id and not coalesce(header._inferred, false)
 {% if is_hourly() %}
-where {{ in_hours('line._hour') }} or {{ in_hours('header._hour') }}
+where {{ id_in_spans('line.purchase_order_id', order_spans) }}
+  and {{ id_in_spans('header.purchase_order_id', order_spans) }}
+  and ({{ in_hours('line._hour') }} or {{ in_hours('header._hour') }})
 {% endif %}
