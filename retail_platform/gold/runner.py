@@ -121,10 +121,8 @@ def start_build(
     environment = {
         **project.environment(target),
         "DBT_LOG_FORMAT": "json",
-        # Nobody reads the artifacts of a build; writing them takes 0.3 s. A log of every statement
-        # takes longer still, and the SQL of a failed node is kept beside it.
+        # Nobody reads the artifacts of a build; writing them takes 0.3 s.
         "DBT_WRITE_JSON": "false",
-        "DBT_LOG_LEVEL_FILE": "info",
         "SPARK_REMOTE": lakehouse.remote_url,
         "RETAIL_GOLD_ROOT": lakehouse.gold_root,
         "RETAIL_STAGING": staging,
