@@ -1,10 +1,11 @@
 {#-
-  What the platform tells of itself: of which loads, and from which day on an hour's copy of the ledger can have changed it.
+  What the platform tells of itself: of which loads, and from which day on an hour's copy of the
+  ledger can have changed it.
 -#}
 
 {#-
-  Attempts to load an hour. The ledger has others, which belong to the hour in which they ran: versions that were
-  restored, and micro-batches of live tables.
+  Attempts to load an hour. The ledger has others, which belong to the hour in which they ran:
+  versions that were restored, and micro-batches of live tables.
 -#}
 {% macro layer_of_hours(loads='') -%}
   {{ loads ~ '.' if loads }}layer in ('bronze', 'silver', 'gold')

@@ -97,9 +97,10 @@
 {%- endmacro %}
 
 {#-
-  What predicates say where there are no spans: 1 January 1900, and as an id one that nothing has. Of a `false` Sail 0.7.2 makes an inner
-  or one-sided join of the comparison with stored rows, and notes columns of what it stages as never
-  NULL; a later build that stages in the same folder then fails where a row is gone.
+  What predicates say where there are no spans: 1 January 1900, and as an id one that nothing has. Of
+  a `false` Sail 0.7.2 makes an inner or one-sided join of the comparison with stored rows, and notes
+  columns of what it stages as never NULL; a later build that stages in the same folder then fails
+  where a row is gone.
 -#}
 {% macro nothing_there() -%}{{ return([[-25567, -25567]]) }}{%- endmacro %}
 
