@@ -59,7 +59,7 @@ def test_a_killed_demo_goes_on_and_reconciles_and_a_third_run_changes_nothing(
 ) -> None:
     """SIGKILL in the middle of the second hour; the next run makes everything right, exit code 0.
 
-    A further run loads the same hours again and leaves every Silver and Gold row as it is.
+    A further run loads the last hour again and leaves every Silver and Gold row as it is.
     """
     home = tmp_path / "home"
     printed = tmp_path / "first.txt"
@@ -82,7 +82,7 @@ def test_a_killed_demo_goes_on_and_reconciles_and_a_third_run_changes_nothing(
     assert "peak memory" in second.stdout
     before = _rows(home / "lake")
 
-    third = _run(home, "--hours", "2")
+    third = _run(home, "--hours", "1")
     assert third.returncode == 0, third.stdout[-4000:] + third.stderr[-4000:]
     assert _rows(home / "lake") == before
     _check_that_a_plan_works_and_writes_nothing(home)

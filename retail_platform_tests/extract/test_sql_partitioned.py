@@ -276,8 +276,11 @@ def test_a_column_without_ranges_is_refused(url: str, column: str, said: str) ->
 
 @pytest.fixture
 def box(tmp_path: Path, new_box: Opener) -> Box:
-    """A platform whose table is read over three connections."""
-    read_by = {"partition_by": "id", "connections": 3}
+    """A platform whose table is read over three connections.
+
+    The ranges are many more than batches may wait: no connection is done before a test ends it.
+    """
+    read_by = {"partition_by": "id", "connections": 3, "ranges": 60}
     return box_of_things(new_box, tmp_path / "catalog", read=read_by)
 
 

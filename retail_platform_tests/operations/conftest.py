@@ -23,15 +23,20 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 @pytest.fixture
-def tables(
-    shop: Database, tmp_path: Path, engine_address: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Location]:
-    """The twenty tables; what fails is not tried again."""
-    del shop
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is not tried again: the pauses before it take longer than the test."""
     for layer in ("bronze", "silver"):
         monkeypatch.setattr(
             f"retail_platform.{layer}.assets.RETRIES", dg.RetryPolicy(max_retries=0)
         )
+
+
+@pytest.fixture
+def tables(
+    shop: Database, tmp_path: Path, engine_address: str, no_retries: None
+) -> Iterator[Location]:
+    """The twenty tables; what fails is not tried again."""
+    del shop, no_retries
     with location(layered_catalog(tmp_path / "catalog"), tmp_path, engine_address) as opened:
         yield opened
 

@@ -56,7 +56,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, engine_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(
+    tmp_path: Path, engine_address: str, monkeypatch: pytest.MonkeyPatch, no_retries: None
+) -> Iterator[Place]:
+    del no_retries
     source = Database(tmp_path / "box.db")
     source.create("contacts", "id TEXT, amount TEXT, modified_at TEXT")
     for number in range(HOURS):
