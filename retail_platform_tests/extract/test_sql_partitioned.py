@@ -71,13 +71,13 @@ def opened(url: str, **more: Any) -> Iterator[SqlSource]:
         yield source
 
 
+# Not the one that asks, and not those that asked before and are about to end.
+READERS = "backend_type = 'client backend' and query not like '%pg_stat_activity%'"
+
+
 def backends(url: str) -> int:
-    """Connections to the server, without the one that asks."""
-    ((count,),) = run(
-        url,
-        "select count(*) from pg_stat_activity"
-        " where pid <> pg_backend_pid() and backend_type = 'client backend'",
-    )
+    """Connections of readers to the server."""
+    ((count,),) = run(url, f"select count(*) from pg_stat_activity where {READERS}")
     return count
 
 
@@ -297,8 +297,7 @@ def test_a_connection_lost_half_way_loses_and_doubles_nothing(
         until(lambda: backends(url) == 3, "the connections are not open")
         run(
             url,
-            "select pg_terminate_backend(pid) from pg_stat_activity where pid <>"
-            " pg_backend_pid() and backend_type = 'client backend'"
+            f"select pg_terminate_backend(pid) from pg_stat_activity where {READERS}"
             f" order by backend_start {which} limit 1",
         )
 
