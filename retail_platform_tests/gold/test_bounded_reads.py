@@ -5,7 +5,7 @@ day of more than a year ago; the files of all other days are away while it is bu
 is that of a full refresh with all of them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -132,6 +132,15 @@ def _far_from(*days: datetime) -> Callable[[datetime | date, datetime | date], b
     return is_far
 
 
+def _build_with_files_away(
+    lake: SilverLake, models: Iterable[str], times: Mapping[str, str], *near: datetime
+) -> None:
+    """Builds the hour while the tables' files far from these days cannot be read."""
+    with files_away(lake, times, _far_from(*near)) as away:
+        assert all(count > 10 for count in away.values()), away
+        lake.dbt("run", "--select", *models, hours=[HOUR])
+
+
 def test_visits_and_clicks_are_built_from_the_days_that_an_hour_touches(new_lake: NewLake) -> None:
     """A click of long ago joins visits and leads to orders; one of today is moved, one comes."""
     events, orders = _history()
@@ -158,9 +167,7 @@ def test_visits_and_clicks_are_built_from_the_days_that_an_hour_touches(new_lake
             "gold/fct_web_session": "started_at",
             "gold/fct_order_click": "ordered_at",
         }
-        with files_away(lake, times, _far_from(LONG_AGO, TODAY)) as away:
-            assert all(count > 10 for count in away.values()), away
-            lake.dbt("run", "--select", *CLICKS, hours=[HOUR])
+        _build_with_files_away(lake, CLICKS, times, LONG_AGO, TODAY)
         built = {name: lake.gold(name) for name in CLICKS}
         lake.dbt("run", "--full-refresh", "--select", *CLICKS)
         assert built == {name: lake.gold(name) for name in CLICKS}
@@ -229,9 +236,7 @@ def test_facts_are_built_from_the_rows_that_an_hour_touches(new_lake: NewLake) -
             "gold/fct_sales": "sold_date",
             "gold/fct_marketing_spend": "spend_date",
         }
-        with files_away(lake, times, _far_from(LONG_AGO, TODAY)) as away:
-            assert all(count > 10 for count in away.values()), away
-            lake.dbt("run", "--select", *FACTS, hours=[HOUR])
+        _build_with_files_away(lake, FACTS, times, LONG_AGO, TODAY)
         built = {name: lake.gold(name) for name in FACTS}
         lake.dbt("run", "--full-refresh", "--select", *FACTS)
         assert built == {name: lake.gold(name) for name in FACTS}
@@ -272,13 +277,10 @@ def test_marts_are_built_from_the_days_that_an_hour_touches(new_lake: NewLake) -
             "gold/fct_order_click": "ordered_date",
             "gold/mart_attributed_sales": "sold_date",
         }
-        with files_away(lake, times, _far_from(TODAY)) as away:
-            assert all(count > 10 for count in away.values()), away
-            lake.dbt("run", "--select", *MARTS, hours=[HOUR])
+        _build_with_files_away(lake, MARTS, times, TODAY)
         _in_files(lake, BUCKETS, "sold_hour")
-        with files_away(lake, {f"gold/{BUCKETS}": "sold_hour"}, _far_from(*COMPARED)) as away:
-            assert all(count > 10 for count in away.values()), away
-            lake.dbt("run", "--select", "mart_sales_kpi", hours=[HOUR])
+        buckets = {f"gold/{BUCKETS}": "sold_hour"}
+        _build_with_files_away(lake, ["mart_sales_kpi"], buckets, *COMPARED)
         built = {name: lake.gold(name) for name in MARTS}
         assert any(row["sold_hour"] == HOUR for row in built["mart_attributed_sales"])
         lake.rebuild()
